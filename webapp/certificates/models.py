@@ -1,0 +1,150 @@
+"""What was bought, the certificate it became, and everything that ever happened to it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from certlifecycle import Money, RevocationReason, Role, State
+from webapp.columns import JSON, MONEY, UtcDateTime, new_id, words_of
+
+
+class PaymentMethod(StrEnum):
+    """The account that paid for an order."""
+
+    BALANCE = "balance"
+    ALIPAY = "alipay"
+    BANK = "bank"
+
+
+class Purchase(SQLModel, table=True):
+    """One paid order of one certificate, bought here or imported. Amounts are minor units of ``currency``."""
+
+    __tablename__ = "purchase"
+    __table_args__ = (
+        sa.CheckConstraint("amount_minor >= 0", name="amount"),
+        sa.CheckConstraint("voucher_minor >= 0 AND voucher_minor <= amount_minor", name="voucher"),
+        sa.CheckConstraint("refunded_minor >= 0 AND refunded_minor <= amount_minor", name="refunded"),
+        sa.CheckConstraint("length(currency) = 3", name="currency"),
+        sa.Index("ix_purchase_customer_id", "customer_id"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    number: str = Field(max_length=64, unique=True)
+    customer_id: str = Field(foreign_key="account.id", max_length=32)
+    product: str = Field(max_length=64)
+    product_name: str = Field(max_length=120)
+    validity_days: int
+    amount_minor: int = Field(sa_type=MONEY)
+    voucher_minor: int = Field(default=0, sa_type=MONEY)
+    refunded_minor: int = Field(default=0, sa_type=MONEY)
+    currency: str = Field(max_length=3)
+    payment_method: PaymentMethod = Field(sa_type=words_of(PaymentMethod, "payment_method"))
+    payment_reference: str = Field(max_length=128)
+    payment_account: str = Field(default="", max_length=64)
+    paid_at: datetime = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+    @property
+    def paid(self) -> Money:
+        """What the order cost."""
+        return Money(self.amount_minor, self.currency)
+
+
+class Certificate(SQLModel, table=True):
+    """A certificate and where it stands in its life. Only the desk assigns ``state``.
+
+    ``state_since`` is the instant of the last change of state. ``due_at`` is set while the system owes a step: the
+    instant from which that work counts as overdue; ``attempts`` counts how often it was begun and ``work_error`` holds
+    the last failure in words. ``submission_id`` names one submission toward the certificate authority.
+    """
+
+    __tablename__ = "certificate"
+    __table_args__ = (
+        sa.Index("ix_certificate_customer_created", "customer_id", "created_at", "id"),
+        sa.Index("ix_certificate_created", "created_at", "id"),
+        sa.Index("ix_certificate_state", "state", "state_since"),
+        sa.Index(
+            "ix_certificate_due",
+            "due_at",
+            postgresql_where=sa.text("due_at IS NOT NULL"),
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+        ),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    purchase_id: str = Field(foreign_key="purchase.id", unique=True, max_length=32)
+    customer_id: str = Field(foreign_key="account.id", max_length=32)
+    domain: str = Field(max_length=255)
+    names: list[str] = Field(sa_type=JSON)
+    state: State = Field(sa_type=words_of(State, "certificate_state"))
+    version: int = 1
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    state_since: datetime = Field(sa_type=UtcDateTime)
+    # Handed in
+    csr_pem: str | None = Field(default=None, sa_type=sa.Text)
+    key_description: str | None = Field(default=None, max_length=120)
+    submission_id: str | None = Field(default=None, max_length=32)
+    submitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # Why verification failed or the authority refused, for the customer
+    problem: str | None = Field(default=None, sa_type=sa.Text)
+    # Issued
+    issued_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    not_before: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    not_after: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    serial: str | None = Field(default=None, max_length=40)
+    issuer: str | None = Field(default=None, max_length=300)
+    fingerprint: str | None = Field(default=None, max_length=95)
+    chain_pem: str | None = Field(default=None, sa_type=sa.Text)
+    # Revoked
+    revocation_reason: RevocationReason | None = Field(
+        default=None,
+        sa_type=words_of(RevocationReason, "revocation_reason"),
+    )
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # Work that the system owes
+    due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    attempts: int = 0
+    work_error: str | None = Field(default=None, sa_type=sa.Text)
+
+
+class Channel(StrEnum):
+    """From where a change came."""
+
+    WEB = "web"
+    WORKER = "worker"
+    COMMAND_LINE = "command_line"
+    IMPORT = "import"
+    DEMO = "demo"
+
+
+class History(SQLModel, table=True):
+    """One change: who, what, when, why, from where. Append-only; a database trigger refuses anything else.
+
+    ``id`` orders what the desk tells the live hub; nothing outside the house ever sees it as a key. ``event`` is one of
+    the life cycle's events, or ``order`` or ``import`` for the row with which a certificate begins.
+    """
+
+    __tablename__ = "history"
+    __table_args__ = (sa.Index("ix_history_certificate", "certificate_id", "id"),)
+
+    id: int | None = Field(
+        default=None,
+        sa_column=sa.Column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    )
+    certificate_id: str = Field(foreign_key="certificate.id", max_length=32)
+    customer_id: str = Field(max_length=32)
+    refund_id: str | None = Field(default=None, max_length=32)
+    event: str = Field(max_length=40)
+    from_state: State | None = Field(default=None, sa_type=words_of(State, "history_from"))
+    to_state: State = Field(sa_type=words_of(State, "history_to"))
+    actor_id: str = Field(max_length=32)
+    actor_role: Role = Field(sa_type=words_of(Role, "history_role"))
+    actor_name: str = Field(max_length=200)
+    reason: str = Field(default="", sa_type=sa.Text)
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    channel: Channel = Field(sa_type=words_of(Channel, "history_channel"))
+    address: str = Field(default="", max_length=64)
+    at: datetime = Field(sa_type=UtcDateTime)

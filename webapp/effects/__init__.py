@@ -1,0 +1,45 @@
+"""Slow calls to the outside: outside any transaction, idempotent, and back through the door as the system.
+
+Each effect looks at the state first: whoever comes too late finds nothing to do. Nothing here is lost when a worker
+dies, for the certificate's state itself says what is due.
+"""
+
+from collections.abc import Mapping
+
+from webapp.authorities.port import CertificateAuthority
+from webapp.certificates.models import PaymentMethod
+from webapp.desk import Desk
+from webapp.effects.issue import issue
+from webapp.effects.pay import pay
+from webapp.effects.revoke import revoke
+from webapp.payments.port import PaymentGateway
+
+
+class Effects:
+    """The outside world as the worker reaches it."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        authority: CertificateAuthority,
+        gateways: Mapping[PaymentMethod, PaymentGateway],
+    ) -> None:
+        self.desk = desk
+        self.authority = authority
+        self.gateways = gateways
+
+    def run(self, kind: str, certificate_id: str) -> None:
+        """Do what is due for one certificate. Raises whatever the outside raised, after noting it on the row."""
+        try:
+            match kind:
+                case "issue":
+                    issue(self.desk, self.authority, certificate_id)
+                case "revoke":
+                    revoke(self.desk, self.authority, certificate_id)
+                case "pay":
+                    pay(self.desk, self.gateways, certificate_id)
+                case _:
+                    raise ValueError(f"no such work: {kind!r}")
+        except Exception as failure:
+            self.desk.note_failure(certificate_id, f"{type(failure).__name__}: {failure}")
+            raise

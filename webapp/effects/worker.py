@@ -1,0 +1,94 @@
+"""The worker: runs due work from the queue, and looks for what is overdue.
+
+``python -m webapp.effects.worker`` runs it until it is told to stop.
+"""
+
+import logging
+import signal
+import threading
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+
+from dbos import DBOS
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.config import Settings, load
+from webapp.desk import Desk
+from webapp.effects import Effects
+from webapp.effects.queue import QUEUE, WORKFLOW, configuration
+from webapp.parts import Parts, assemble
+
+log = logging.getLogger("desk.worker")
+
+GRACE = timedelta(seconds=10)
+"""How long the queue gets before the reconciler takes work for lost."""
+QUEUE_POLLING_SECONDS = 0.2
+
+
+class Worker:
+    """DBOS executing effects, with the reconciler beside it."""
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self._effects = Effects(parts.desk, parts.authority, parts.gateways)
+        self._desk = parts.desk
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._reconciler = threading.Thread(target=self._reconcile, name="reconciler")
+        DBOS(config=configuration(parts.database.engine, settings.executor_id))
+        DBOS.workflow(name=WORKFLOW)(self._effects.run)
+
+    def start(self) -> None:
+        """Begin to work; unfinished work of an earlier run of this executor is taken up first."""
+        DBOS.listen_queues([QUEUE])
+        DBOS.launch()
+        DBOS.register_queue(
+            QUEUE,
+            worker_concurrency=self._settings.worker_threads,
+            polling_interval_sec=QUEUE_POLLING_SECONDS,
+            on_conflict="always_update",
+        )
+        self._reconciler.start()
+
+    def stop(self) -> None:
+        """Finish what is running and stop."""
+        self._stopping.set()
+        self._reconciler.join()
+        DBOS.destroy(workflow_completion_timeout_sec=10)
+
+    def _reconcile(self) -> None:
+        while not self._stopping.wait(self._settings.reconcile_seconds):
+            reconcile(self._desk, datetime.now(UTC))
+
+
+def reconcile(desk: Desk, now: datetime) -> int:
+    """Hand overdue work in again and return how much it was. A database that is away is tried again next time."""
+    try:
+        found = desk.retry_overdue(now - GRACE)
+    except SQLAlchemyError:
+        log.exception("The reconciler could not reach the database; it tries again.")
+        return 0
+    if found:
+        log.warning("%d overdue pieces of work were handed in again.", found)
+    return found
+
+
+def main() -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    settings = load()
+    worker = Worker(assemble(settings), settings)
+    told = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    worker.start()
+    log.info("The worker is ready.")
+    told.wait()
+    worker.stop()
+
+
+if __name__ == "__main__":
+    main()

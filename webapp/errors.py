@@ -1,0 +1,38 @@
+"""What can go wrong between a person and the desk, in words that are safe to show."""
+
+from collections.abc import Sequence
+
+from webapp.certificates.models import History
+
+
+class DeskError(Exception):
+    """A refusal with a status code and a text for whoever asked. ``advice`` says what to do next."""
+
+    status = 400
+    title = "That did not work"
+
+    def __init__(self, detail: str, advice: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.advice = advice
+
+
+class NotFound(DeskError):
+    """There is no such thing, or it belongs to somebody else: the asker cannot tell which."""
+
+    status = 404
+    title = "Nothing here"
+
+
+class Superseded(DeskError):
+    """Somebody else was first. ``rows`` are the changes that happened since the asker looked, the oldest first."""
+
+    status = 409
+    title = "Somebody was faster"
+
+    def __init__(self, rows: Sequence[History]) -> None:
+        self.rows = tuple(rows)
+        super().__init__(
+            "This certificate has changed since the page was made.",
+            "Look at what happened, then decide again. Nothing that you did just now was recorded.",
+        )

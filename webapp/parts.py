@@ -1,0 +1,45 @@
+"""The desk's parts, put together from the settings: the same for the pages, the worker and the command line."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from webapp.authorities.builtin import BuiltinAuthority
+
+from webapp.authorities.port import CertificateAuthority
+from webapp.certificates.models import PaymentMethod
+from webapp.config import Settings
+from webapp.db import Database, make_engine
+from webapp.desk import Desk, Work
+from webapp.effects.queue import DbosWork
+from webapp.payments.balance import BalanceGateway
+from webapp.payments.port import PaymentGateway
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a process of the desk works with."""
+
+    settings: Settings
+    database: Database
+    desk: Desk
+    authority: BuiltinAuthority
+    gateways: Mapping[PaymentMethod, PaymentGateway]
+
+
+def present() -> datetime:
+    """The clock on the wall, in UTC."""
+    return datetime.now(UTC)
+
+
+def assemble(settings: Settings, clock: Callable[[], datetime] = present, work: Work | None = None) -> Parts:
+    """Put the parts together. Nothing is connected or written until it is used."""
+    engine = make_engine(settings.database_url)
+    database = Database(engine)
+    gateways: dict[PaymentMethod, PaymentGateway] = {PaymentMethod.BALANCE: BalanceGateway(database, clock)}
+    desk = Desk(database, work or DbosWork(engine), settings.policy, clock, frozenset(gateways))
+    authority = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock)
+    return Parts(settings, database, desk, authority, gateways)
+
+
+__all__ = ["CertificateAuthority", "Parts", "assemble", "present"]
