@@ -24,6 +24,13 @@ class NotFound(DeskError):
     title = "Nothing here"
 
 
+class Forbidden(DeskError):
+    """The asker may not do this; that the thing exists is no secret."""
+
+    status = 403
+    title = "Not for you"
+
+
 class Superseded(DeskError):
     """Somebody else was first. ``rows`` are the changes that happened since the asker looked, the oldest first."""
 

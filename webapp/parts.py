@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from webapp.authorities.builtin import BuiltinAuthority
-
 from webapp.authorities.port import CertificateAuthority
 from webapp.certificates.models import PaymentMethod
 from webapp.config import Settings

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 import statemachine as library
 
 from certlifecycle.facts import Facts
-from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, verdict
+from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, refundable, verdict
 from certlifecycle.sentences import Sentence, say
 from certlifecycle.states import REVIEWERS, Actor, RevocationReason, Role, State
 
@@ -59,10 +59,14 @@ class Refusal:
 
 
 class Guard(Protocol):
-    """A condition on a transition, as python-statemachine calls it, with the means to explain itself."""
+    """A condition on a transition, as python-statemachine calls it, with the means to explain itself.
+
+    ``words`` name the condition in the transition table; they are empty where ``roles`` say it all.
+    """
 
     __name__: str
     kind: Kind
+    words: str
     roles: frozenset[Role]
 
     def __call__(self, case: Case) -> bool: ...
@@ -74,6 +78,7 @@ class Guard(Protocol):
 def _guard(
     kind: Kind,
     code: str,
+    words: str,
     refuse: Callable[[Case], Refusal | None],
     roles: frozenset[Role] = frozenset(),
 ) -> Guard:
@@ -82,14 +87,14 @@ def _guard(
         return refuse(case) is None
 
     holds.__name__ = code
-    for name, value in (("kind", kind), ("roles", roles), ("refusal", refuse)):
+    for name, value in (("kind", kind), ("words", words), ("roles", roles), ("refusal", refuse)):
         setattr(holds, name, value)
     return cast(Guard, holds)
 
 
-def _unless(kind: Kind, code: str, holds: Callable[[Case], bool], denial: Sentence) -> Guard:
+def _unless(kind: Kind, code: str, words: str, holds: Callable[[Case], bool], denial: Sentence) -> Guard:
     refusal = Refusal(code, denial)
-    return _guard(kind, code, lambda case: None if holds(case) else refusal)
+    return _guard(kind, code, words, lambda case: None if holds(case) else refusal)
 
 
 def _by(*roles: Role, denial: Sentence) -> Guard:
@@ -97,6 +102,7 @@ def _by(*roles: Role, denial: Sentence) -> Guard:
     return _guard(
         Kind.WHO,
         "may_be_done_by_" + "_or_".join(roles),
+        "",
         lambda case: None if case.actor.role in roles else refusal,
         frozenset(roles),
     )
@@ -115,24 +121,28 @@ by_customer_or_reviewer = _by(
 own_certificate = _unless(
     Kind.WHO,
     "not_yours",
+    "a customer only for their own certificate",
     lambda case: case.actor.role is not Role.CUSTOMER or case.actor.id == case.facts.customer_id,
     say("This certificate belongs to somebody else."),
 )
 not_own_certificate = _unless(
     Kind.WHO,
     "own_certificate",
+    "never the certificate's own customer",
     lambda case: case.actor.id != case.facts.customer_id,
     say("Nobody decides on a certificate of their own."),
 )
 not_own_refund = _unless(
     Kind.WHO,
     "own_refund",
+    "never the applicant",
     lambda case: case.actor.id not in (case.facts.applicant_id, case.facts.customer_id),
     say("Nobody decides on a refund of their own."),
 )
 another_reviewer = _unless(
     Kind.WHO,
     "already_approved_by_you",
+    "nobody approves twice",
     lambda case: case.actor.id not in case.facts.approvals,
     say("You have approved it already; this amount needs a second reviewer."),
 )
@@ -142,6 +152,7 @@ another_reviewer = _unless(
 checks_suffice = _unless(
     Kind.RULE,
     "needs_a_reviewer",
+    "the desk itself only where automatic checks suffice",
     lambda case: case.actor.role is not Role.SYSTEM or case.facts.automatic_checks_suffice,
     say("This product is verified by a reviewer."),
 )
@@ -153,32 +164,42 @@ def refund_denial(case: Case) -> Refusal | None:
     return None if answer.eligible else Refusal(answer.rule.value, answer.sentence, answer)
 
 
-refund_policy_allows = _guard(Kind.RULE, "refund_policy_allows", refund_denial)
+refund_policy_allows = _guard(Kind.RULE, "refund_policy_allows", "the refund policy allows it", refund_denial)
 
 # What is handed in
 
-with_reason = _unless(Kind.INPUT, "needs_reason", lambda case: bool(case.reason.strip()), say("Give a reason."))
+with_reason = _unless(
+    Kind.INPUT,
+    "needs_reason",
+    "with a reason",
+    lambda case: bool(case.reason.strip()),
+    say("Give a reason."),
+)
 with_revocation_reason = _unless(
     Kind.INPUT,
     "needs_revocation_reason",
+    "with an RFC 5280 reason",
     lambda case: case.reason in set(RevocationReason),
     say("Choose a revocation reason."),
 )
 with_csr = _unless(
     Kind.INPUT,
     "needs_csr",
+    "with a CSR",
     lambda case: bool(case.evidence),
     say("Hand in a certificate signing request (CSR)."),
 )
 with_certificate = _unless(
     Kind.INPUT,
     "needs_certificate",
+    "with the certificate from the CA",
     lambda case: bool(case.evidence),
     say("The certificate from the certificate authority is missing."),
 )
 with_confirmation = _unless(
     Kind.INPUT,
     "needs_confirmation",
+    "with the provider's confirmation",
     lambda case: bool(case.evidence),
     say("The payment provider's confirmation is missing."),
 )
@@ -191,6 +212,7 @@ def came_from(origin: State) -> Guard:
     return _unless(
         Kind.ROUTE,
         f"came_from_{origin}",
+        f"the refund came from {origin.label}",
         lambda case: case.facts.origin is origin,
         say("The refund did not come from this state."),
     )
@@ -199,19 +221,23 @@ def came_from(origin: State) -> Guard:
 def needs_another_approval(case: Case) -> bool:
     """Whether the policy asks for a second reviewer and nobody has approved yet."""
     limit = case.policy.two_reviewers_above_minor
-    amount = case.facts.refund_minor
-    return limit is not None and amount is not None and amount > limit and not case.facts.approvals
+    frozen = case.facts.refund_minor
+    # Without a frozen amount the present one counts: not knowing it must not make one reviewer enough.
+    amount = refundable(case.facts, case.policy).minor if frozen is None else frozen
+    return limit is not None and amount > limit and not case.facts.approvals
 
 
 first_of_two_approvals = _unless(
     Kind.ROUTE,
     "first_of_two_approvals",
+    "the first of two approvals",
     needs_another_approval,
     say("One approval is enough."),
 )
 deciding_approval = _unless(
     Kind.ROUTE,
     "deciding_approval",
+    "the only or the second approval",
     lambda case: not needs_another_approval(case),
     say("This amount needs two reviewers."),
 )
@@ -219,7 +245,7 @@ deciding_approval = _unless(
 
 def _state(state: State) -> library.State:
     return library.State(
-        state.value.replace("_", " ").capitalize(),
+        state.label.capitalize(),
         value=state.value,
         initial=state is State.PENDING,
         final=state.is_final,

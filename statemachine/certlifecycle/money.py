@@ -1,7 +1,8 @@
 """Money as an integer of minor units with its currency. Nothing here ever rounds."""
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 # ISO 4217 currencies whose minor unit is not a hundredth (list one, column "Minor unit"). All others have two digits.
 MINOR_DIGITS = {
@@ -41,11 +42,11 @@ class Money:
         Raises :class:`MoneyError` when the text is no plain decimal number or is finer than the currency's minor unit.
         """
         money = cls(0, currency)
-        try:
-            minor = Decimal(text.strip()).scaleb(money.digits)
-        except InvalidOperation:
-            raise MoneyError(f"{text!r} is not an amount of money") from None
+        # Decimal itself would also take exponents, underscores and NaN, and would round what is longer than this.
+        if not re.fullmatch(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?", text.strip()):
+            raise MoneyError(f"{text!r} is not an amount of money")
+        minor = Decimal(text.strip()).scaleb(money.digits)
         # Fifteen digits stay inside a 64-bit column and far above any certificate's price.
-        if not minor.is_finite() or minor != minor.to_integral_value() or abs(minor) >= 10**15:
+        if minor != minor.to_integral_value() or abs(minor) >= 10**15:
             raise MoneyError(f"{text!r} is not an amount of {currency}")
         return cls(int(minor), currency)

@@ -5,10 +5,12 @@ its verification failed, or within 30 days of its issue once it is revoked. The 
 application, the reviewer's page and the guard of ``request_refund`` all ask :func:`verdict`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
@@ -69,14 +71,11 @@ class RefundPolicy:
             raise PolicyError("review_days: must be two numbers from 1 to 60, the soonest first")
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        # A folder of the time zone database, or a name too long for a file, is an error of the file system.
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise PolicyError(f"timezone: {self.timezone!r} is no IANA time zone") from None
-        country, _, subdivision = self.calendar.partition("-")
-        try:
-            if country:
-                holidays.country_holidays(country, subdiv=subdivision or None)
-        except NotImplementedError:
-            raise PolicyError(f"calendar: no holidays are known for {self.calendar!r}") from None
+        if self.calendar and not _has_holidays(self.calendar):
+            raise PolicyError(f"calendar: no holidays are known for {self.calendar!r}")
 
     @property
     def window(self) -> timedelta:
@@ -120,6 +119,19 @@ class RefundPolicy:
         return cls(**read)  # type: ignore[arg-type]  # each value came through its field's reader
 
 
+@lru_cache(maxsize=256)
+def _has_holidays(calendar: str) -> bool:
+    country, _, subdivision = calendar.partition("-")
+    # The library looks any other name up among its own functions and stock exchanges.
+    if not re.fullmatch("[A-Z]{2}", country):
+        return False
+    try:
+        holidays.country_holidays(country, subdiv=subdivision or None)
+    except NotImplementedError:
+        return False
+    return True
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("must be text")
@@ -140,7 +152,7 @@ def _truth(value: object) -> bool:
 
 
 def _basis(value: object) -> Basis:
-    if value not in set(Basis):
+    if _text(value) not in set(Basis):
         raise ValueError(f"must be one of {', '.join(Basis)}")
     return Basis(str(value))
 
@@ -215,12 +227,13 @@ def refundable(facts: Facts, policy: RefundPolicy) -> Money:
 
 
 def deadline(facts: Facts, policy: RefundPolicy) -> datetime | None:
-    """The last instant at which an application counts, or ``None`` while no limit runs.
+    """The last instant at which an application counts, in UTC, or ``None`` while no limit runs.
 
     With the issue date as the basis, a certificate that was never issued has no limit.
     """
     basis = facts.paid_at if policy.basis is Basis.PAYMENT else facts.issued_at
-    return None if basis is None else basis + policy.window
+    # In UTC, because a sum in a zone with summer time is a sum of wall clocks: an hour too long or too short.
+    return None if basis is None else basis.astimezone(UTC) + policy.window
 
 
 def verdict(facts: Facts, now: datetime, policy: RefundPolicy = DEFAULT_POLICY) -> Verdict:

@@ -15,9 +15,10 @@ def show_plainly(value: object) -> str:
     """Show a value in English and UTC: the default wording, for logs, tests and the command line."""
     match value:
         case datetime():
-            return f"{value.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
+            instant = value.astimezone(UTC)
+            return f"{instant.day} {instant:%B %Y, %H:%M} UTC"
         case date():
-            return f"{value:%-d %B %Y}"
+            return f"{value.day} {value:%B %Y}"
         case Money():
             return str(value)
         case _:

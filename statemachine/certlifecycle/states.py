@@ -124,6 +124,11 @@ class State(StrEnum):
 class Event(StrEnum):
     """The sixteen events that move a certificate. A name that comes from outside is read with ``Event(name)``."""
 
+    @property
+    def label(self) -> str:
+        """The event in words, for a picture or a table: ``request refund``."""
+        return self.value.replace("_", " ")
+
     SUBMIT = "submit"
     WITHDRAW_SUBMISSION = "withdraw_submission"
     VERIFY = "verify"

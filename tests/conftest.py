@@ -1,0 +1,99 @@
+"""Fixtures that every test file shares: databases, the shop, and real servers on free loopback ports."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postgres import PostgresServer, start_postgres
+from shop import Shop, test_settings
+
+from webapp.db import make_engine
+from webapp.migrating import migrate
+
+
+def required(what: str, installs: str) -> None:
+    """Skip where something is missing locally, with the line that installs it; on CI nothing is skipped."""
+    message = f"{what} is missing; install it with: {installs}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "desk.sqlite3"
+    engine = make_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A real PostgreSQL server of this test run, with a migrated template database."""
+    server = start_postgres(tmp_path_factory.mktemp("postgres"))
+    if server is None:
+        required("PostgreSQL", "apt-get install postgresql")
+    assert server is not None
+    try:
+        engine = make_engine(server.create("template_desk"))
+        migrate(engine)
+        engine.dispose()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database of this test alone."""
+    path = tmp_path / "desk.sqlite3"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A migrated PostgreSQL database of this test alone."""
+    url = postgres_server.create(template="template_desk")
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The same test on both databases."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def open_shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
+    """Open shops with settings of their own: ``open_shop(url, policy=…)``."""
+    opened: list[Shop] = []
+
+    def open_one(url: str, **changes: Any) -> Shop:
+        shop = Shop(test_settings(url, tmp_path / "data", **changes))
+        opened.append(shop)
+        return shop
+
+    yield open_one
+    for shop in opened:
+        shop.close()
+
+
+@pytest.fixture
+def shop(sqlite_url: str, open_shop: Callable[..., Shop]) -> Shop:
+    """A shop on SQLite: what tests of pages use."""
+    return open_shop(sqlite_url)
+
+
+@pytest.fixture
+def any_shop(database_url: str, open_shop: Callable[..., Shop]) -> Shop:
+    """A shop on each database: what tests of the door, the money and the races use."""
+    return open_shop(database_url)

@@ -1,0 +1,111 @@
+"""A PostgreSQL server for a test run, on a free loopback port, from what the machine has."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+# A server as root is refused by PostgreSQL itself, so there it runs as the package's own user.
+_AS_ROOT = os.geteuid() == 0
+
+
+def _binary(name: str) -> str | None:
+    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
+    return str(places[0]) if places else shutil.which(name)
+
+
+def _command(*words: str) -> list[str]:
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *words] if _AS_ROOT else list(words)
+
+
+@dataclass
+class PostgresServer:
+    """A running server; ``stop`` ends exactly this one."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy address of one of its databases."""
+        return f"postgresql+psycopg://desk@127.0.0.1:{self.port}/{database}"
+
+    def create(self, database: str | None = None, template: str = "template0") -> str:
+        """Create a database and return its address."""
+        name = database or f"t{uuid4().hex}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop a database, whoever is still connected."""
+        self._run(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Shut the server down at once; its data is thrown away."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _run(self, statement: str) -> None:
+        address = f"host=127.0.0.1 port={self.port} user=desk dbname=postgres"
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+
+def start_postgres(folder: Path) -> PostgresServer | None:
+    """Start a server with its data in ``folder``; ``None`` where PostgreSQL is not installed."""
+    initdb, postgres = _binary("initdb"), _binary("postgres")
+    if initdb is None or postgres is None:
+        return None
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    if _AS_ROOT:
+        user = pwd.getpwnam("postgres")
+        os.chown(data, user.pw_uid, user.pw_gid)
+        # The temporary folders above are closed to others; let the server's user through to its own.
+        for parent in data.parents:
+            if parent == Path("/tmp"):  # noqa: S108
+                break
+            parent.chmod(parent.stat().st_mode | 0o011)
+    create = _command(initdb, "-D", str(data), "-U", "desk", "-A", "trust", "-E", "UTF8", "--no-sync")
+    subprocess.run(create, check=True, capture_output=True, cwd="/")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",
+        # A test database need not survive a power cut.
+        "fsync": "off",
+        "max_connections": "200",
+        "shared_buffers": "64MB",
+    }
+    settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(_command(postgres, "-D", str(data), *settings), stdout=log, stderr=log, cwd="/")
+    log.close()
+    server = PostgresServer(folder, port, process)
+    ready = _binary("pg_isready")
+    assert ready is not None
+    # pg_isready itself waits for the answer; the loop only covers the time before the port is open.
+    for _ in range(200):
+        probe_command = [ready, "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "5"]
+        if subprocess.run(probe_command, check=False).returncode == 0:
+            return server
+        if process.poll() is not None:
+            break
+        try:
+            process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+    raise RuntimeError(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}")

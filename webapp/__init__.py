@@ -1,0 +1,102 @@
+"""The certificate desk's console. :func:`create_app` only wires."""
+
+from hashlib import sha256
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from flask import Flask, g, redirect, url_for
+from flask_wtf.csrf import CSRFProtect
+from jinja2 import StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
+
+from webapp import access, error_pages, headers, htmx, wording
+from webapp.config import Settings, load
+from webapp.parts import Parts, assemble
+from webapp.paths import KeyConverter
+
+HERE = Path(__file__).parent
+LARGEST_REQUEST = 256 * 1024
+
+
+def create_app(settings: Settings | None = None, parts: Parts | None = None) -> Flask:
+    """Make the console from the environment's settings, or from the parts that a test hands in."""
+    parts = parts or assemble(settings or load())
+    # In the wheel the templates lie inside the package, in a checkout beside it.
+    inside = HERE / "templates"
+    app = Flask(__name__, template_folder=inside if inside.is_dir() else HERE.parent / "templates")
+    app.config.update(
+        SECRET_KEY=parts.settings.secret_key,
+        MAX_CONTENT_LENGTH=LARGEST_REQUEST,
+        MAX_FORM_PARTS=100,
+        SESSION_COOKIE_NAME="desk_form",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=parts.settings.secure_cookies,
+        # The form's secret lives as long as the session; a page that was open over lunch still works.
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    app.extensions["desk"] = parts
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.url_map.converters["key"] = KeyConverter
+    if proxies := parts.settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies)  # type: ignore[method-assign]
+    csrf = CSRFProtect(app)
+    htmx.install(app)
+    headers.install(app, parts.settings)
+    error_pages.install(app)
+    access.install(app)
+    wording.install(app, wording.Wording(ZoneInfo(parts.settings.timezone)))
+    _assets(app)
+    _blueprints(app, csrf, parts)
+    return app
+
+
+def _assets(app: Flask) -> None:
+    """``asset(path)`` gives an address that changes with the file's content, so that browsers may keep it for ever."""
+    folder = Path(app.static_folder or "")
+    known = {
+        path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:12]
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+    @app.template_global()
+    def asset(path: str) -> str:
+        return url_for("static", filename=path, v=known[path])
+
+
+def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
+    from webapp import cli, context, styleguide
+    from webapp.accounts.views import blueprint as accounts
+    from webapp.authorities.views import blueprint as make_authority
+    from webapp.certificates.views import blueprint as certificates
+    from webapp.ordering.views import blueprint as ordering
+    from webapp.refunds.views import blueprint as refunds
+    from webapp.review.views import blueprint as review
+
+    context.install(app)
+    for one in (accounts, certificates, ordering, refunds, review, styleguide.blueprint):
+        app.register_blueprint(one)
+    # Machines ask here, without a session and without our forms.
+    authority = make_authority(parts.authority)
+    csrf.exempt(authority)
+    app.register_blueprint(authority)
+    app.cli.add_command(cli.desk)
+
+    @app.get("/")
+    def home() -> Response:
+        return redirect(url_for(context.start_page(g.account)), 303)
+
+    @app.get("/healthz")
+    @access.public
+    def health() -> tuple[str, int]:
+        with parts.database.reading() as session:
+            session.connection().exec_driver_sql("SELECT 1")
+        return "ok\n", 200
+
+    @app.get("/favicon.ico")
+    @access.public
+    def favicon() -> Response:
+        return redirect(url_for("static", filename="favicon.svg"), 301)

@@ -1,0 +1,108 @@
+"""Who is asking, and may they be here at all. Denied unless a view says otherwise."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import Flask, current_app, g, redirect, request, url_for
+from sqlalchemy import ColumnElement, true
+from sqlmodel import col
+from werkzeug.wrappers import Response
+
+from certlifecycle import REVIEWERS, Role
+from webapp.accounts import sessions
+from webapp.accounts.models import Account
+from webapp.certificates.models import Certificate, Channel
+from webapp.desk import By
+from webapp.errors import Forbidden
+from webapp.htmx import wants_fragment
+from webapp.parts import Parts
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def parts() -> Parts:
+    """The parts of the running application."""
+    return cast(Parts, current_app.extensions["desk"])
+
+
+def public(view: View) -> View:
+    """Let a view be reached without signing in."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def only(*roles: Role) -> Callable[[View], View]:
+    """Keep a view to some roles; everybody else is told that it is not theirs."""
+
+    def mark(view: View) -> View:
+        view.roles = frozenset(roles)  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+reviewers_only = only(*REVIEWERS)
+customers_only = only(Role.CUSTOMER)
+
+
+def account() -> Account:
+    """Who is signed in. Views that are not public always have somebody."""
+    return cast(Account, g.account)
+
+
+def by() -> By:
+    """The signed-in person as the desk's door knows them."""
+    return By(account().actor, Channel.WEB, request.remote_addr or "")
+
+
+def visible_to(viewer: Account) -> ColumnElement[bool]:
+    """The certificates somebody may see: customers their own, reviewers all."""
+    if viewer.role in REVIEWERS:
+        return true()
+    return col(Certificate.customer_id) == viewer.id
+
+
+def install(app: Flask) -> None:
+    """Find out who is asking before every view."""
+
+    @app.before_request
+    def identify() -> Response | None:
+        g.account = None
+        g.session_key = None
+        view = app.view_functions.get(request.endpoint or "")
+        if view is None or request.endpoint == "static":
+            return None
+        token = request.cookies.get(sessions.cookie_name(parts().settings))
+        if token:
+            _recognise(token)
+        if getattr(view, "is_public", False):
+            return None
+        if g.account is None:
+            return _to_sign_in()
+        roles = getattr(view, "roles", None)
+        if roles is not None and g.account.role not in roles:
+            raise Forbidden("This page is not for your role.", "Go back to the start page.")
+        return None
+
+
+def _recognise(token: str) -> None:
+    desk = parts().desk
+    now = desk.clock()
+    with parts().database.reading() as session:
+        found = sessions.find(session, token, parts().settings, now)
+    if found is None:
+        return
+    row, g.account = found
+    g.session_key = row.token_hash
+    if now - row.last_seen_at > sessions.SEEN_EVERY:
+        with parts().database.writing() as session:
+            sessions.touch(session, row.token_hash, now)
+
+
+def _to_sign_in() -> Response:
+    here = request.full_path.rstrip("?") if request.method == "GET" else None
+    url = url_for("accounts.sign_in", next=here)
+    if wants_fragment():
+        # A fragment of the sign-in page inside another page would help nobody.
+        return Response(status=204, headers={"HX-Redirect": url_for("accounts.sign_in")})
+    return redirect(url, 303)

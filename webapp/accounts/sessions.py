@@ -1,0 +1,91 @@
+"""Signed-in browsers. Sessions live on the server, so that they can be ended there at once."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from flask import Request
+from sqlmodel import Session, col, select, update
+from werkzeug.wrappers import Response
+
+from webapp.accounts.models import Account, WebSession
+from webapp.config import Settings
+
+SEEN_EVERY = timedelta(minutes=1)
+"""How exactly the last request of a session is kept; every request would be a write."""
+
+
+def cookie_name(settings: Settings) -> str:
+    """The cookie's name; over TLS the prefix ties it to this host alone (RFC 6265bis, 4.1.3.2)."""
+    return "__Host-desk" if settings.secure_cookies else "desk"
+
+
+def key_of(token: str) -> str:
+    """What the desk keeps of a token: a hash, of which the token cannot be made."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def begin(session: Session, account: Account, settings: Settings, request: Request, now: datetime) -> str:
+    """Open a session and return the token for the browser."""
+    token = secrets.token_urlsafe(32)
+    row = WebSession(
+        token_hash=key_of(token),
+        account_id=account.id,
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + timedelta(hours=settings.session_hours),
+        address=request.remote_addr or "",
+        user_agent=request.user_agent.string[:300],
+    )
+    session.add(row)
+    return token
+
+
+def find(session: Session, token: str, settings: Settings, now: datetime) -> tuple[WebSession, Account] | None:
+    """The session and account of a token, unless it ended: revoked, too old, idle, or the account disabled."""
+    found = session.exec(
+        select(WebSession, Account)
+        .join(Account, col(Account.id) == WebSession.account_id)
+        .where(
+            WebSession.token_hash == key_of(token),
+            col(WebSession.revoked_at).is_(None),
+            col(WebSession.expires_at) > now,
+            col(WebSession.last_seen_at) > now - timedelta(minutes=settings.session_idle_minutes),
+            col(Account.disabled_at).is_(None),
+        )
+    ).first()
+    return (found[0], found[1]) if found else None
+
+
+def touch(session: Session, key: str, now: datetime) -> None:
+    """Keep the session from becoming idle."""
+    session.exec(update(WebSession).where(col(WebSession.token_hash) == key).values(last_seen_at=now))
+
+
+def end(session: Session, key: str, now: datetime) -> None:
+    """End a session for good."""
+    session.exec(
+        update(WebSession)
+        .where(col(WebSession.token_hash) == key, col(WebSession.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def set_cookie(response: Response, settings: Settings, token: str) -> None:
+    """Hand the token to the browser, out of reach of scripts."""
+    response.set_cookie(
+        cookie_name(settings),
+        token,
+        max_age=settings.session_hours * 3600,
+        httponly=True,
+        secure=settings.secure_cookies,
+        samesite="Lax",
+        path="/",
+    )
+
+
+def clear_cookie(response: Response, settings: Settings) -> None:
+    """Take the token back."""
+    response.delete_cookie(
+        cookie_name(settings), path="/", secure=settings.secure_cookies, httponly=True, samesite="Lax"
+    )

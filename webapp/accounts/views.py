@@ -1,0 +1,65 @@
+"""Signing in and out."""
+
+from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
+from sqlmodel import col, select
+from werkzeug.wrappers import Response
+
+from webapp.access import parts, public
+from webapp.accounts import sessions
+from webapp.accounts.forms import SignInForm
+from webapp.accounts.models import Account
+from webapp.accounts.passwords import NOBODY, fits
+from webapp.paths import own_path
+
+blueprint = Blueprint("accounts", __name__)
+
+
+@blueprint.get("/sign-in")
+@public
+def sign_in() -> str | Response:
+    """Ask who it is; whoever is signed in already goes on."""
+    if g.account is not None:
+        return redirect(own_path(request.args.get("next")), 303)
+    return render_template("accounts/sign_in.html", form=SignInForm())
+
+
+@blueprint.post("/sign-in")
+@public
+def sign_in_post() -> tuple[str, int] | Response:
+    """Open a session for the right password. A wrong one and an unknown address get the same answer."""
+    form = SignInForm()
+    if not form.validate():
+        return render_template("accounts/sign_in.html", form=form), 422
+    desk = parts()
+    with desk.database.reading() as reading:
+        account = reading.exec(
+            select(Account).where(
+                Account.email == (form.email.data or "").strip().lower(),
+                col(Account.disabled_at).is_(None),
+            )
+        ).first()
+    right = fits(account.password_hash if account else NOBODY, form.password.data or "")
+    if account is None or not right:
+        message = "This email address and password do not belong together."
+        form.form_errors.append(message)
+        return render_template("accounts/sign_in.html", form=form), 422
+    with desk.database.writing() as writing:
+        token = sessions.begin(writing, account, desk.settings, request, desk.desk.clock())
+    # Nothing of the time before signing in stays: neither messages nor the form's secret.
+    session.clear()
+    response = redirect(own_path(request.args.get("next")), 303)
+    sessions.set_cookie(response, desk.settings, token)
+    return response
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> Response:
+    """End this session on the server."""
+    desk = parts()
+    with desk.database.writing() as writing:
+        sessions.end(writing, g.session_key, desk.desk.clock())
+    session.clear()
+    flash("You are signed out.", "success")
+    response = redirect(url_for("accounts.sign_in"), 303)
+    sessions.clear_cookie(response, desk.settings)
+    return response

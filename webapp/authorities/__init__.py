@@ -1,0 +1,1 @@
+"""Certificate authorities: the port, the built-in authority and its public endpoints."""

@@ -1,0 +1,141 @@
+"""Domain names as people type them and as certificates carry them.
+
+A certificate carries A-labels (``xn--bcher-kva.example``); a person reads and types U-labels
+(``bücher.example``). Rules: RFC 5890 and 5891 (IDNA 2008) through the ``idna`` package, RFC 5280
+section 4.2.1.6 (preferred name syntax), TLS Baseline Requirements section 7.1.4 (no underscore, no
+reserved hyphens) and RFC 6125 section 6.4.3 (a wildcard is the whole leftmost label).
+"""
+
+import ipaddress
+import re
+import unicodedata
+
+import idna
+
+MAX_TYPED_LENGTH = 1_000
+MAX_DOMAIN_LENGTH = 253
+
+# The full stops that IDNA reads as a label separator (RFC 3490, section 3.1, kept by UTS #46).
+_FULL_STOPS = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})
+
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_CANONICAL = re.compile(rf"(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
+
+# Control, format (bidirectional overrides, zero-width characters), surrogate, private use,
+# unassigned, and every separator: none of them is seen by the reader of a domain name.
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
+
+
+class NameRejected(ValueError):
+    """A text is not a domain name that a certificate can carry; the message says why in words."""
+
+
+def shown(text: str, limit: int = 80) -> str:
+    """``text`` made safe to repeat in a message: invisible characters marked, length bounded."""
+    start = "".join(char if char.isprintable() else "\ufffd" for char in text[:limit])
+    return f"{start}…" if len(text) > limit else start
+
+
+def read_domain(text: str) -> str:
+    """Read a typed domain name, with an optional leading ``*.``, into its canonical A-label form.
+
+    The answer is lower case and has no trailing dot. Raises NameRejected with a sentence for
+    whoever typed it.
+    """
+    typed = text[: MAX_TYPED_LENGTH + 1].strip(" \t\r\n")
+    if not typed:
+        raise NameRejected("The domain name is missing.")
+    if len(typed) > MAX_TYPED_LENGTH:
+        raise NameRejected("The domain name is too long: at most 253 characters are possible.")
+    _refuse_what_is_no_name(typed)
+    typed = typed.translate(_FULL_STOPS)
+    wildcard = typed.startswith("*.")
+    base = (typed[2:] if wildcard else typed).removesuffix(".")
+    _refuse_odd_structure(typed, base)
+    domain = ".".join(_a_label(label, typed) for label in base.split("."))
+    # The mapping of UTS #46 may bring forth a dot or a number that was not there when typed.
+    if _CANONICAL.fullmatch(domain) is None:
+        raise NameRejected(f"“{shown(typed)}” is not a domain name.")
+    name = f"*.{domain}" if wildcard else domain
+    if len(name) > MAX_DOMAIN_LENGTH:
+        raise NameRejected(
+            f"“{shown(typed)}” is too long: a domain name has at most {MAX_DOMAIN_LENGTH} "
+            f"characters, this one has {len(name)}."
+        )
+    return name
+
+
+def display_name(domain: str) -> str:
+    """A domain name for people: the Unicode form, with the A-label form in brackets if it differs.
+
+    Both are shown because letters of different scripts can look alike. A name that cannot be
+    decoded is shown as it is.
+    """
+    prefix, base = ("*.", domain[2:]) if domain.startswith("*.") else ("", domain)
+    try:
+        unicode_form = prefix + idna.decode(base)
+    except (idna.IDNAError, UnicodeError):
+        return domain
+    return domain if unicode_form == domain else f"{unicode_form} ({domain})"
+
+
+def _refuse_what_is_no_name(typed: str) -> None:
+    for char in typed:
+        if unicodedata.category(char) in _INVISIBLE:
+            what = "a space" if char == " " else f"an invisible character (U+{ord(char):04X})"
+            raise NameRejected(f"“{shown(typed)}” contains {what}, which a domain name cannot have.")
+    _refuse_addresses(typed)
+    if "://" in typed or "/" in typed:
+        raise NameRejected(
+            f"“{shown(typed)}” is a web address. Give only the domain name in it, such as www.example.com."
+        )
+    if "@" in typed:
+        raise NameRejected(f"“{shown(typed)}” is a mail address, not a domain name.")
+    if ":" in typed:
+        raise NameRejected(f"“{shown(typed)}” contains a colon. Give the domain name without a port number.")
+
+
+def _refuse_addresses(typed: str) -> None:
+    try:
+        ipaddress.ip_address(typed.strip("[]"))
+    except ValueError:
+        return
+    raise NameRejected(f"“{shown(typed)}” is an IP address. Certificates are issued for domain names only.")
+
+
+def _refuse_odd_structure(typed: str, base: str) -> None:
+    if "*" in base:
+        raise NameRejected(
+            f"“{shown(typed)}” has a * in the wrong place. A wildcard is written *.example.com: "
+            "one star, at the very beginning, followed by a dot."
+        )
+    if "_" in base:
+        raise NameRejected(f"“{shown(typed)}” contains an underscore, which the name of a server cannot have.")
+    labels = base.split(".")
+    if "" in labels:
+        raise NameRejected(
+            f"“{shown(typed)}” has a dot too many: there is nothing between two of its dots, or before the first one."
+        )
+    if len(labels) < 2:
+        raise NameRejected(f"“{shown(typed)}” is not a full domain name: it needs at least one dot, as in example.com.")
+    if labels[-1].isdigit():
+        raise NameRejected(f"“{shown(typed)}” ends in a number, so it is not a domain name on the internet.")
+
+
+def _a_label(label: str, typed: str) -> str:
+    try:
+        return idna.encode(label, uts46=True, std3_rules=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        # The library's sentence names code points and positions: right, but of no help here.
+        raise NameRejected(f"“{shown(typed)}” is not a domain name: {_fault(label)}") from None
+
+
+def _fault(label: str) -> str:
+    """One sentence about the likely fault of a label that cannot be encoded."""
+    if len(label) > 63:
+        return "the part between two dots may have at most 63 characters."
+    if label.startswith("-") or label.endswith("-"):
+        return f"“{shown(label)}” begins or ends with a hyphen."
+    if label[2:4] == "--":
+        return f"“{shown(label)}” is not a valid internationalised name."
+    return f"“{shown(label)}” contains characters that a domain name cannot have."

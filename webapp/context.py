@@ -1,0 +1,89 @@
+"""What every page's template knows."""
+
+from typing import Any
+
+from flask import Flask, g, request, url_for
+from sqlmodel import Session, col, func, select
+
+from certlifecycle import REVIEWERS, State
+from webapp.access import parts
+from webapp.accounts.models import Account
+from webapp.certificates.models import Certificate, History
+from webapp.htmx import wants_fragment
+from webapp.live.tickets import issue_ticket
+
+THEMES = ("auto", "light", "dark")
+
+NavItem = tuple[str, str, bool, int | None]
+
+
+def start_page(viewer: Account) -> str:
+    """The endpoint where this person's work is."""
+    return "review.queue" if viewer.role in REVIEWERS else "certificates.list_certificates"
+
+
+def install(app: Flask) -> None:
+    """Register the context processor, and note what is known before a page reads anything."""
+
+    @app.before_request
+    def remember_since() -> None:
+        g.since = None
+        if g.get("account") is not None and request.method == "GET" and not wants_fragment():
+            with parts().database.reading() as session:
+                # Read before the page's own data: what changes in between is told again, never missed.
+                g.since = session.exec(select(func.max(History.id))).one() or 0
+
+    @app.context_processor
+    def page() -> dict[str, Any]:
+        viewer: Account | None = g.get("account")
+        theme = request.cookies.get("theme", "auto")
+        return {
+            "shop_name": parts().settings.shop_name,
+            "theme": theme if theme in THEMES else "auto",
+            "current_account": viewer,
+            "nav": [] if wants_fragment() else navigation(viewer),
+            "live_url": live_url(viewer),
+        }
+
+
+def live_url(viewer: Account | None) -> str | None:
+    """Where this page gets its changes from: the hub, with a ticket that names what may be told."""
+    since: int | None = g.get("since")
+    if viewer is None or since is None:
+        return None
+    settings = parts().settings
+    topic = "review" if viewer.role in REVIEWERS else f"customer:{viewer.id}"
+    ticket = issue_ticket(
+        settings.secret_key,
+        session_key=g.session_key,
+        account_id=viewer.id,
+        topics=[topic],
+        since=since,
+    )
+    return f"{settings.live_url}?ticket={ticket}"
+
+
+def navigation(viewer: Account | None) -> list[NavItem]:
+    """The places of the console for this person: label, address, whether it is here, and how much waits there."""
+    if viewer is None:
+        return []
+    if viewer.role in REVIEWERS:
+        with parts().database.reading() as session:
+            waiting = how_much_waits(session)
+        places = [("Review", "review.queue", waiting), ("Certificates", "certificates.list_certificates", None)]
+    else:
+        places = [
+            ("Certificates", "certificates.list_certificates", None),
+            ("Order", "ordering.price_list", None),
+            ("Refunds", "refunds.list_refunds", None),
+        ]
+    subject = (request.endpoint or "").partition(".")[0]
+    return [
+        (label, url_for(endpoint), endpoint.partition(".")[0] == subject, count) for label, endpoint, count in places
+    ]
+
+
+def how_much_waits(session: Session) -> int:
+    """How many certificates wait for a reviewer."""
+    waiting = (State.SUBMITTED, State.REFUND_REQUESTED)
+    return session.exec(select(func.count()).select_from(Certificate).where(col(Certificate.state).in_(waiting))).one()

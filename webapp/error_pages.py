@@ -1,0 +1,133 @@
+"""One mapping from what went wrong to a page, or a fragment, that says what to do next."""
+
+import logging
+from secrets import token_hex
+from typing import NamedTuple
+
+from flask import Flask, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from certlifecycle import EventRefused
+from webapp.errors import DeskError, Superseded
+from webapp.htmx import wants_fragment
+from webapp.wording import EVENT_WORDS, STATE_WORDS, happened, words
+
+log = logging.getLogger("desk")
+
+
+class Words(NamedTuple):
+    """What a person reads about a status code."""
+
+    title: str
+    explanation: str
+    advice: str
+
+
+WORDS = {
+    400: Words(
+        "This request could not be read",
+        "Something in it was not what the desk expects.",
+        "Go back, check what you entered, and send it again.",
+    ),
+    403: Words("Not for you", "You may not do this.", "Go back to the start page."),
+    404: Words(
+        "Nothing here",
+        "There is no such page, or it belongs to somebody else.",
+        "Check the address, or look for it in your lists.",
+    ),
+    405: Words(
+        "Not this way",
+        "This address does not take that kind of request.",
+        "Go back and use the page's own buttons.",
+    ),
+    409: Words(
+        "Not possible any more",
+        "The certificate is not in the state that this needs.",
+        "Look at the certificate as it is now.",
+    ),
+    413: Words(
+        "Too large",
+        "What was sent is larger than the desk takes.",
+        "A CSR has a few thousand characters. Check which file you chose.",
+    ),
+    422: Words(
+        "Something is missing",
+        "The form was not filled in as needed.",
+        "Go back and correct it.",
+    ),
+    500: Words(
+        "The desk made a mistake",
+        "Nothing that you did just now was recorded.",
+        "Try again in a minute. If it happens again, tell us the reference.",
+    ),
+}
+
+
+def install(app: Flask) -> None:
+    """Register the handlers."""
+    app.register_error_handler(DeskError, _desk_error)
+    app.register_error_handler(EventRefused, _event_refused)
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _mistake)
+
+
+def show(code: int, text: Words, reference: str | None = None) -> tuple[str, int]:
+    """Render an error as a page or, for htmx, as a notice."""
+    template = "errors/_error.html" if wants_fragment() else "errors/error.html"
+    context = text._asdict() | {
+        "code": code,
+        "action": ("To the start page", url_for("home")),
+        "reference": reference,
+    }
+    return render_template(template, **context), code
+
+
+def _desk_error(error: DeskError) -> tuple[str, int]:
+    if isinstance(error, Superseded):
+        return show(error.status, Words(error.title, tell_rows(error), error.advice))
+    advice = error.advice or WORDS[error.status].advice
+    return show(error.status, Words(error.title, error.detail, advice))
+
+
+def tell_rows(error: Superseded) -> str:
+    """Who did what, and when, since the page was made."""
+    told = [
+        f"{happened(row.event, row.to_state)} by {row.actor_name}, {words().instant(row.at)}." for row in error.rows
+    ]
+    return " ".join([error.detail, *told])
+
+
+def _event_refused(error: EventRefused) -> tuple[str, int]:
+    permission = error.permission
+    why = [words().say(one.sentence) for one in (*permission.refusals, *permission.missing)]
+    tried, state = EVENT_WORDS[permission.event], STATE_WORDS[permission.state]
+    instead = ", ".join(EVENT_WORDS[event] for event in error.instead)
+    explanation = f"“{tried}” is not possible: the certificate stands at “{state}”. {' '.join(why)}"
+    advice = f"Possible now: {instead}." if instead else "There is nothing for you to do here now."
+    return show(409, Words(WORDS[409].title, explanation, advice))
+
+
+def _csrf_error(_error: CSRFError) -> tuple[str, int]:
+    return show(
+        400,
+        Words(
+            "This form is too old",
+            "It was made before you signed in, or in another session. Nothing was recorded.",
+            "Go back, load the page again, and send the form once more.",
+        ),
+    )
+
+
+def _http_error(error: HTTPException) -> tuple[str, int] | HTTPException:
+    code = error.code or 500
+    if 300 <= code < 400:
+        return error
+    return show(code, WORDS.get(code, WORDS[500 if code >= 500 else 400]))
+
+
+def _mistake(error: Exception) -> tuple[str, int]:
+    reference = token_hex(4).upper()
+    log.exception("Unexpected error %s at %s %s", reference, request.method, request.path, exc_info=error)
+    return show(500, WORDS[500], reference)

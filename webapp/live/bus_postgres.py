@@ -1,0 +1,70 @@
+"""Changes from PostgreSQL, by LISTEN/NOTIFY.
+
+The desk notifies the channel inside the transaction of the change; PostgreSQL delivers the
+notification when the transaction commits, and delivers all of them in the order of the commits.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import psycopg
+from sqlalchemy.engine import URL
+
+from webapp.live.bus import Change, Opened, readable_changes
+
+CHANNEL = "desk"
+# A dead peer is noticed after about 25 s even when the network swallows every packet.
+_KEEPALIVE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "application_name": "desk-live",
+}
+_SILENCE_SECONDS = 15.0
+_ANSWER_SECONDS = 5.0
+_NEWEST = "SELECT id, certificate_id, customer_id FROM history ORDER BY id DESC LIMIT %s"
+
+
+class PostgresSource:
+    """The history of one PostgreSQL database, followed on a connection of its own.
+
+    A sequence gives out ids before the commits, so a row may become visible after rows with
+    higher ids. What arrives live arrives in the order of the commits and needs no allowance; only
+    what was read from the table does: 100 ids, as many changes as may have begun while one short
+    transaction lasted.
+    """
+
+    overlap = 100
+
+    def __init__(self, url: URL) -> None:
+        # The dialect knows how the URL's parts and query become libpq's parameters.
+        _, self._parameters = url.get_dialect()().create_connect_args(url)
+
+    async def listen(self, recent: int) -> AsyncGenerator[Opened | Change]:
+        """See ``Source.listen``. Raises psycopg.Error or TimeoutError when the connection is lost.
+
+        It listens before it reads, so nothing can be committed unseen in between; what is both
+        read and notified has the same id.
+        """
+        parameters = {**_KEEPALIVE, **self._parameters}
+        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            rows = await (await connection.execute(_NEWEST, (recent,))).fetchall()
+            newest = tuple(readable_changes(rows[::-1]))
+            yield Opened(newest, complete=len(rows) < recent)
+            while True:
+                async for notice in connection.notifies(timeout=_SILENCE_SECONDS):
+                    for change in readable_changes([_parts(notice.payload)]):
+                        yield change
+                # A server that is gone may leave a silent connection: ask it something.
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await connection.execute("SELECT 1")
+
+
+def _parts(payload: str) -> tuple[str, str, str]:
+    """``<history id>:<certificate id>:<customer id>``; anything else becomes a refused change."""
+    history_id, _, rest = payload.partition(":")
+    certificate_id, _, customer_id = rest.partition(":")
+    return history_id, certificate_id, customer_id

@@ -1,0 +1,112 @@
+"""Changes from a SQLite file that other processes write.
+
+A commit in WAL mode writes the ``-wal`` file; inotify tells of that write within microseconds. The
+write comes a little before the commit is visible (the file is synchronised and the index in
+shared memory is updated in between, and no event tells of the latter), so ``PRAGMA data_version`` is
+asked at once and then a few times more. Where there is no inotify it is asked every 100 ms.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+from webapp.live.bus import Change, Opened, readable_changes
+from webapp.live.inotify import watching
+
+# Seconds between the questions after a write was noticed: a third of a second in all, longer than
+# a disk takes to synchronise. What is slower still is found by the safety net.
+_SETTLE = (0.0003,) * 6 + tuple(0.0005 * 1.5**step for step in range(14))
+_SAFETY_NET_SECONDS = 1.0
+_POLL_SECONDS = 0.1
+_LOCK_SECONDS = 0.1  # A recovery after a crash, a last writer's closing: rare and short.
+_BATCH = 200
+Row = tuple[int, object, object]
+_COLUMNS = "SELECT id, certificate_id, customer_id FROM history"
+
+
+class HistoryReplaced(Exception):
+    """The history is not the one that was being followed: restored, or another file."""
+
+
+class SqliteSource:
+    """The history of one SQLite database, followed from another process than its writers'."""
+
+    overlap = 0  # SQLite has one writer at a time: ids ascend in the order of the commits.
+
+    def __init__(self, path: str, *, use_inotify: bool = True) -> None:
+        self._path = Path(path).absolute()
+        self._use_inotify = use_inotify
+
+    async def listen(self, recent: int) -> AsyncGenerator[Opened | Change]:
+        """See ``Source.listen``. Raises sqlite3.Error, OSError or HistoryReplaced when it breaks.
+
+        The connection stays open throughout, so the last writer's closing does not remove the
+        ``-wal`` file. Reads take microseconds and in WAL mode do not wait for writers, so they run
+        in the event loop.
+        """
+        touched = asyncio.Event()
+        wal = self._path.with_name(self._path.name + "-wal")
+        watch = watching(wal, touched.set) if self._use_inotify else nullcontext(False)
+        with closing(self._connect()) as database, watch as told:
+            idle = _SAFETY_NET_SECONDS if told else _POLL_SECONDS
+            file = os.stat(self._path)
+            version = _data_version(database)
+            rows = _newest(database, recent)
+            last = rows[-1][0] if rows else 0
+            yield Opened(tuple(readable_changes(rows)), complete=len(rows) < recent)
+            pauses: Iterator[float] = iter(())
+            while True:
+                pause = next(pauses, None)
+                if await _wait(touched, idle if pause is None else pause):
+                    pauses = iter(_SETTLE)
+                elif pause is None and not os.path.samestat(file, os.stat(self._path)):
+                    raise HistoryReplaced("The database file was replaced.")
+                if (now := _data_version(database)) == version:
+                    continue
+                version = now
+                while rows := _newer(database, last):
+                    last = rows[-1][0]
+                    for change in readable_changes(rows):
+                        yield change
+                if _last_id(database) < last:
+                    raise HistoryReplaced("The history was put back to an earlier state.")
+
+    def _connect(self) -> sqlite3.Connection:
+        # mode=rw: a missing file is an error to try again, not a database to make.
+        database = sqlite3.connect(
+            f"{self._path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=_LOCK_SECONDS
+        )
+        database.execute("PRAGMA query_only = ON")
+        return database
+
+
+async def _wait(touched: asyncio.Event, seconds: float) -> bool:
+    """Wait for a write, at most so many seconds; whether there was one."""
+    try:
+        async with asyncio.timeout(seconds):
+            await touched.wait()
+    except TimeoutError:
+        return False
+    touched.clear()
+    return True
+
+
+def _data_version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _last_id(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT coalesce(max(id), 0) FROM history").fetchone()[0])
+
+
+def _newest(database: sqlite3.Connection, limit: int) -> list[Row]:
+    """The newest rows, the oldest of them first."""
+    return database.execute(f"{_COLUMNS} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()[::-1]
+
+
+def _newer(database: sqlite3.Connection, after: int) -> list[Row]:
+    """The next rows after an id: a batch, so that no read transaction lasts long."""
+    return database.execute(f"{_COLUMNS} WHERE id > ? ORDER BY id LIMIT ?", (after, _BATCH)).fetchall()

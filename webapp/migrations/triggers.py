@@ -1,0 +1,37 @@
+"""Triggers that keep what was written once from being changed or removed, on SQLite and PostgreSQL alike."""
+
+import sqlalchemy as sa
+
+
+def forbid(connection: sa.Connection, table: str, *verbs: str) -> None:
+    """Refuse ``verbs`` (``UPDATE``, ``DELETE``) on every row of ``table``."""
+    for verb in verbs:
+        name = f"{table}_no_{verb.lower()}"
+        message = f"{table} is append-only"
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+            )
+        else:
+            connection.exec_driver_sql(
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
+            )
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
+            )
+            # TRUNCATE passes row triggers by.
+            if verb == "DELETE":
+                connection.exec_driver_sql(
+                    f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION {name}()"
+                )
+
+
+def allow(connection: sa.Connection, table: str, *verbs: str) -> None:
+    """Take :func:`forbid` back."""
+    for verb in verbs:
+        name = f"{table}_no_{verb.lower()}"
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        else:
+            connection.exec_driver_sql(f"DROP FUNCTION {name}() CASCADE")

@@ -1,0 +1,371 @@
+// Live updates. htmx's sse extension triggers each fragment that names a changed certificate; this script keeps the
+// stream behind it alive, falls back to polling, says truthfully which of the two it is, and sees to it that a
+// refresh never takes a field, a press of a button or a newer answer away from the reader.
+//
+// A page offers:
+//   <body hx-ext="sse" sse-connect="stream URL" data-live-ticket="URL of a new stream URL" data-live-poll="10">
+//   <section id="…" hx-get="…" hx-swap="outerHTML" hx-trigger="sse:certificate-ID, desk:refresh from:body">
+//   <p data-live-status="off" data-text-live="…" data-text-reconnecting="…" data-text-polling="…" data-text-off="…">
+(() => {
+  "use strict";
+
+  const REFRESH = "desk:refresh";
+  const PATIENCE_MS = 3000; // A break shorter than this needs no polling.
+  const POLL_SECONDS = 10;
+  const CHANGES_MS = 500; // Whoever follows every change is told at most this often.
+  const LONGEST_PAUSE_MS = 30000;
+  const SLEEP_MS = 60000; // A hidden tab gives its connection back: browsers allow six for one HTTP/1.1 server.
+
+  const LONGEST_PRESS_MS = 5000;
+
+  let stream = null;
+  let status = null;
+
+  // ---- What the page says about itself
+
+  function show(now) {
+    status = now;
+    for (const place of document.querySelectorAll("[data-live-status]")) {
+      if (place.dataset.liveStatus === now) continue;
+      place.dataset.liveStatus = now;
+      place.textContent = place.getAttribute(`data-text-${now}`) ?? "";
+    }
+  }
+
+  function refresh() {
+    htmx.trigger(document.body, REFRESH);
+  }
+
+  // ---- Polling, while there is no stream
+
+  const polling = {
+    timer: null,
+    seconds: POLL_SECONDS,
+
+    start() {
+      if (!this.timer) this.next();
+    },
+    next() {
+      // The spread keeps browsers that lost the hub together from asking together.
+      this.timer = setTimeout(() => this.next(), this.seconds * 1000 * (0.9 + 0.2 * Math.random()));
+      if (!document.hidden) refresh();
+    },
+    stop() {
+      clearTimeout(this.timer);
+      this.timer = null;
+    },
+    // The page claims to poll only once an answer has shown that it does.
+    answered(code) {
+      if (this.timer) show(code >= 200 && code < 500 ? "polling" : "reconnecting");
+    },
+  };
+
+  // ---- The stream
+
+  // Stands in for the EventSource that the extension makes, because the extension's own way of reconnecting retries
+  // a refusal for ever with the same ticket and cannot tell a quiet stream from a dead one. Listeners stay with this
+  // object while the real sources behind it come and go.
+  class Stream extends EventTarget {
+    constructor(url, place) {
+      super();
+      this.url = url;
+      this.ticketUrl = place?.dataset.liveTicket;
+      polling.seconds = Number(place?.dataset.livePoll) || POLL_SECONDS;
+      this.readyState = EventSource.CONNECTING;
+      this.types = new Set(["change", "refresh", "heartbeat"]);
+      this.arrived = []; // What was told while something else was on its way from the server.
+      this.heartbeat = 15;
+      this.failures = 0;
+      this.broken = false;
+      this.connect();
+    }
+
+    addEventListener(type, listener, options) {
+      super.addEventListener(type, listener, options);
+      if (this.types.has(type)) return;
+      this.types.add(type);
+      this.source?.addEventListener(type, this.receive);
+    }
+
+    connect() {
+      this.drop();
+      this.doubt();
+      const source = (this.source = new EventSource(this.url)); // The ticket authorises, so no cookies are sent.
+      for (const type of this.types) source.addEventListener(type, this.receive);
+      source.onopen = () => this.opened();
+      source.onerror = () => this.failed();
+    }
+
+    opened() {
+      clearTimeout(this.patience);
+      this.patience = null;
+      this.failures = 0;
+      this.readyState = EventSource.OPEN;
+      polling.stop();
+      show("live");
+      this.listen();
+      this.onopen?.(new Event("open"));
+      // The hub replays what was missed; this covers what even the hub could not know.
+      if (this.broken) setTimeout(refresh, Math.random() * 500);
+      this.broken = false;
+    }
+
+    failed() {
+      if (this.readyState === EventSource.CLOSED) return;
+      this.doubt();
+      this.broken = true;
+      this.readyState = EventSource.CONNECTING;
+      show(polling.timer ? status : "reconnecting");
+      this.onerror?.(new Event("error"));
+      // While it is connecting the browser tries again by itself, and tells the hub the last event it has.
+      if (this.source.readyState === EventSource.CLOSED) this.again();
+    }
+
+    // Polling begins when the stream stays away for longer than a moment.
+    doubt() {
+      clearTimeout(this.watch);
+      this.patience ??= setTimeout(() => polling.start(), PATIENCE_MS);
+    }
+
+    again() {
+      this.drop();
+      const pause = Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** this.failures++) * (0.5 + 0.5 * Math.random());
+      this.retry = setTimeout(() => this.renew(), pause);
+    }
+
+    // The hub refuses an old ticket and an ended session alike: the desk knows which, and gives a new ticket or none.
+    async renew() {
+      clearTimeout(this.retry);
+      if (!this.ticketUrl) return this.connect();
+      let answer;
+      try {
+        const asked = { cache: "no-store", redirect: "manual", headers: { Accept: "application/json" } };
+        answer = await fetch(this.ticketUrl, asked);
+        if (answer.ok) this.url = (await answer.json()).url;
+      } catch {
+        return this.again();
+      }
+      if (this.readyState === EventSource.CLOSED) return;
+      if (answer.ok) this.connect();
+      else if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) this.end();
+      else this.again();
+    }
+
+    // The session has ended: nothing more can come, and the page says so.
+    end() {
+      this.close();
+      show("off");
+    }
+
+    receive = (event) => {
+      this.listen();
+      if (event.type === "heartbeat") {
+        this.heartbeat = Number(event.data) || this.heartbeat;
+        this.listen();
+      } else if (event.type === "refresh") {
+        setTimeout(refresh, Math.random() * 500);
+      } else if (event.type === "change") {
+        this.pending = event;
+        if (!this.resting) this.tellChange();
+      } else {
+        this.tell(event.type, event);
+      }
+    };
+
+    // A stream without a sign of life is dead, whatever the browser believes of it.
+    listen() {
+      clearTimeout(this.watch);
+      this.watch = setTimeout(() => this.revive(), this.heartbeat * 2500);
+    }
+
+    revive() {
+      this.broken = true;
+      this.readyState = EventSource.CONNECTING;
+      this.doubt();
+      show(polling.timer ? status : "reconnecting");
+      this.drop();
+      this.renew();
+    }
+
+    tellChange() {
+      const event = this.pending;
+      this.pending = null;
+      this.resting = event && setTimeout(() => this.tellChange(), CHANGES_MS);
+      if (event) this.tell("change", event);
+    }
+
+    tell(type, { data, lastEventId }) {
+      this.arrived.push(type);
+      if (!flights.size) this.arrived.length = 0;
+      this.dispatchEvent(new MessageEvent(type, { data, lastEventId }));
+    }
+
+    // Fragments that came with an answer did not hear what was told while that answer was on its way.
+    repeat(from) {
+      for (const type of new Set(this.arrived.slice(from))) this.dispatchEvent(new MessageEvent(type));
+    }
+
+    drop() {
+      clearTimeout(this.retry);
+      clearTimeout(this.watch);
+      this.source?.close();
+    }
+
+    close() {
+      this.drop();
+      clearTimeout(this.patience);
+      clearTimeout(this.resting);
+      clearTimeout(this.sleep);
+      polling.stop();
+      this.readyState = EventSource.CLOSED;
+    }
+
+    // A tab that is looked at again shows the present at once.
+    looked() {
+      if (this.readyState === EventSource.CLOSED) return;
+      clearTimeout(this.sleep);
+      if (document.hidden) {
+        this.sleep = setTimeout(() => this.drop(), SLEEP_MS);
+      } else if (this.source.readyState === EventSource.CLOSED) {
+        this.revive();
+        refresh();
+      } else if (polling.timer) {
+        refresh();
+      }
+    }
+  }
+
+  htmx.createEventSource = (url) => {
+    stream?.close();
+    stream = new Stream(url, document.querySelector("[sse-connect]"));
+    return stream;
+  };
+  document.addEventListener("visibilitychange", () => stream?.looked());
+  addEventListener("pageshow", (event) => event.persisted && stream?.looked());
+  addEventListener("online", () => stream?.looked());
+
+  // ---- Refreshing without taking anything away
+
+  const owed = new Map(); // Fragments whose refresh had to wait, by id.
+  const flights = new Map(); // Requests on their way, and where their answers go.
+  let pressed = false; // A pointer is down.
+
+  const isRefresh = (event) => event?.type === REFRESH || Boolean(event?.type.startsWith("sse:"));
+  const key = (element) => element.id || element;
+  const present = (element) => (element.isConnected || !element.id ? element : document.getElementById(element.id));
+
+  function isChanged(field) {
+    if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+    if (field.type === "hidden") return false;
+    if (field.tagName !== "SELECT") return field.value !== field.defaultValue;
+    const given = [...field.options].filter((option) => option.defaultSelected);
+    const before = given.length || field.multiple ? given : [...field.options].slice(0, 1);
+    const now = [...field.selectedOptions];
+    return now.length !== before.length || now.some((option) => !before.includes(option));
+  }
+
+  // Somebody is writing in it, has written in it, or has a dialog of it open.
+  function isInUse(target) {
+    const active = document.activeElement;
+    const editable = active?.matches("textarea, select, [contenteditable], input:not([type=submit], [type=button])");
+    if (editable && target.contains(active)) return true;
+    if (target.querySelector("dialog[open]")) return true;
+    return [...target.querySelectorAll("input, textarea, select")].some(isChanged);
+  }
+
+  function mustWait(source, target) {
+    if (pressed || isInUse(target)) return true;
+    const ends = [key(source), key(target)];
+    return [...flights.values()].some((flight) => ends.includes(key(flight.target)));
+  }
+
+  function owe(source, target, path) {
+    owed.set(key(source), { source, target, path });
+    if (isInUse(target)) target.setAttribute("data-live-held", "");
+  }
+
+  function settle() {
+    for (const [id, debt] of owed) {
+      const source = present(debt.source);
+      const target = present(debt.target);
+      if (!source?.isConnected || !target?.isConnected) {
+        owed.delete(id);
+      } else if (!mustWait(source, target)) {
+        owed.delete(id);
+        target.removeAttribute("data-live-held");
+        const asked = { source, event: new CustomEvent(REFRESH) };
+        htmx.ajax("GET", source.getAttribute("hx-get") ?? debt.path, asked).catch(() => {}); // Shown by landed().
+      }
+    }
+  }
+  const settleSoon = () => setTimeout(settle);
+
+  // The same answer again is not swapped in: nothing flickers, keeps its focus less well or is announced twice.
+  function isUnchanged(target, html) {
+    const answer = document.createElement("template");
+    answer.innerHTML = html;
+    if (answer.content.children.length !== 1) return false;
+    const shown = target.cloneNode(true);
+    for (const element of [shown, ...shown.querySelectorAll("[class*=htmx-]")]) {
+      for (const name of [...element.classList]) if (name.startsWith("htmx-")) element.classList.remove(name);
+      if (!element.classList.length) element.removeAttribute("class");
+    }
+    shown.removeAttribute("data-live-held");
+    // What the reader has opened is not part of the answer.
+    for (const element of shown.querySelectorAll("details[open]")) element.removeAttribute("open");
+    return shown.isEqualNode(answer.content.firstElementChild);
+  }
+
+  function landed(xhr) {
+    const flight = flights.get(xhr);
+    flights.delete(xhr);
+    if (flight.refresh) polling.answered(xhr.status);
+    else stream?.repeat(flight.heard);
+    if (xhr.status === 401) stream?.end();
+    for (const id of flight.opened) document.getElementById(id)?.setAttribute("open", "");
+    settleSoon();
+  }
+
+  document.addEventListener("htmx:confirm", (event) => {
+    const { elt, target, path, triggeringEvent } = event.detail;
+    if (!isRefresh(triggeringEvent) || !mustWait(elt, target)) return;
+    event.preventDefault();
+    owe(elt, target, path);
+  });
+  document.addEventListener("htmx:beforeSend", ({ detail: { xhr, elt, target, requestConfig } }) => {
+    const isOne = isRefresh(requestConfig.triggeringEvent);
+    if (isOne) owed.delete(key(elt));
+    flights.set(xhr, { target, refresh: isOne, heard: stream?.arrived.length ?? 0, opened: [] });
+    xhr.addEventListener("loadend", () => landed(xhr));
+  });
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (!isRefresh(detail.requestConfig.triggeringEvent)) return;
+    if (detail.xhr.status >= 400) {
+      detail.shouldSwap = false; // Nobody asked for it, so nobody is told that it failed.
+    } else if (isInUse(detail.target)) {
+      detail.shouldSwap = false;
+      owe(detail.requestConfig.elt, detail.target, detail.requestConfig.path);
+    } else if (isUnchanged(detail.target, detail.serverResponse)) {
+      detail.shouldSwap = false;
+    } else {
+      const opened = detail.target.querySelectorAll("details[open][id]");
+      flights.get(detail.xhr).opened = [...opened].map((element) => element.id);
+    }
+  });
+  document.addEventListener("htmx:afterSettle", () => status && show(status));
+
+  // A press is let go before anything under it is replaced; one that was never seen to end holds nothing up for long.
+  let press = null;
+  const letGo = () => {
+    clearTimeout(press);
+    pressed = false;
+    settleSoon();
+  };
+  document.addEventListener("pointerdown", () => {
+    clearTimeout(press);
+    pressed = true;
+    press = setTimeout(letGo, LONGEST_PRESS_MS);
+  }, true);
+  for (const name of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(name, letGo, true);
+  for (const name of ["focusout", "change", "reset", "close"]) document.addEventListener(name, settleSoon, true);
+})();

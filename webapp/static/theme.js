@@ -1,0 +1,13 @@
+// Remembers whether the reader wants light or dark. The server reads the cookie and sets data-theme on <html>,
+// so no page ever appears in the wrong colours first. Without this script the switch stays hidden.
+(() => {
+  const choice = document.querySelector("[data-theme-switch]");
+  if (!choice) return;
+  choice.hidden = false;
+  choice.addEventListener("change", (event) => {
+    const theme = event.target.value;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.documentElement.dataset.theme = theme;
+    document.cookie = `theme=${theme}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  });
+})();
