@@ -10,11 +10,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import ClassVar
 
 import pytest
 
@@ -54,8 +55,6 @@ insert = sa.text(
 for line in sys.stdin:
     words = line.split()
     with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA synchronous=FULL")
         if not words[0].isdigit():
             connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(line)
             print(0, flush=True)
@@ -137,7 +136,12 @@ class Door:
 
 
 def ticket(
-    account_id: str = ALICE, *, topics: tuple[str, ...] = (), since: int = 0, session_key: str = "", secret: str = SECRET
+    account_id: str = ALICE,
+    *,
+    topics: tuple[str, ...] = (),
+    since: int = 0,
+    session_key: str = "",
+    secret: str = SECRET,
 ) -> str:
     """A ticket for somebody's own certificates, or the topics given."""
     return issue_ticket(
@@ -171,9 +175,7 @@ class HubProcess:
 
     def __init__(self, url: str, loop: str = "uvloop", **changes: object) -> None:
         settings = json.dumps(asdict(settings_for(url, **changes)))
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _HUB, settings, loop], stderr=subprocess.PIPE, text=True
-        )
+        self.process = subprocess.Popen([sys.executable, "-c", _HUB, settings, loop], stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
         assert "Live updates on" in line, line + self.process.stderr.read()
@@ -205,12 +207,15 @@ class Told:
 class Stream:
     """A viewer: one connection, read event by event. Heartbeats are kept apart."""
 
+    opened: ClassVar[list["Stream"]] = []
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
         self.status = 0
         self.headers: dict[str, str] = {}
         self.heartbeats = 0
+        self.opened.append(self)
 
     @classmethod
     async def open(
@@ -270,6 +275,22 @@ class Stream:
         self.writer.close()
 
 
+def play(scenario: Coroutine[object, object, None]) -> None:
+    """Run a scenario to its end and close what its viewers left open."""
+
+    async def whole() -> None:
+        try:
+            await scenario
+        finally:
+            while Stream.opened:
+                stream = Stream.opened.pop()
+                stream.close()
+                with suppress(OSError):
+                    await stream.writer.wait_closed()
+
+    asyncio.run(whole())
+
+
 async def health(port: int) -> tuple[int, dict[str, object]]:
     """What the hub says of itself."""
     answer = await Stream.ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -302,7 +323,6 @@ class PostgresServer:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
-        self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="desk-postgres-"))
         # initdb and postgres refuse to run as root.
         self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
@@ -313,7 +333,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.directory} -c fsync=off"
+        # A socket in its own directory instead of a port, which somebody else might take first.
+        options = f"-c listen_addresses= -k {self.directory} -c fsync=off"
         log = str(self.directory / "log")
         self._run("pg_ctl", "-D", str(self.directory / "data"), "-l", log, "-o", options, "-w", "start")
 
@@ -321,8 +342,7 @@ class PostgresServer:
         """Stop it as a crash would."""
         self._run("pg_ctl", "-D", str(self.directory / "data"), "-m", "immediate", "-w", "stop")
 
-    @property
-    def url(self) -> str:
+    def make_desk(self) -> str:
         """The address of a new, empty desk."""
         import psycopg
 
@@ -333,12 +353,12 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name}")
         with psycopg.connect(self.admin.replace("dbname=postgres", f"dbname={name}")) as connection:
             connection.execute(POSTGRES_SCHEMA)
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+        return f"postgresql+psycopg://postgres@/{name}?host={self.directory}"
 
     @property
     def admin(self) -> str:
         """How psycopg connects to it."""
-        return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
+        return f"host={self.directory} user=postgres dbname=postgres"
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as, str(self._binaries / program), *arguments]

@@ -32,7 +32,7 @@ def present() -> datetime:
 
 
 def assemble(settings: Settings, clock: Callable[[], datetime] = present, work: Work | None = None) -> Parts:
-    """Put the parts together. Nothing is connected or written until it is used."""
+    """Put the parts together. The built-in authority makes its keys here when there are none yet."""
     engine = make_engine(settings.database_url)
     database = Database(engine)
     gateways: dict[PaymentMethod, PaymentGateway] = {PaymentMethod.BALANCE: BalanceGateway(database, clock)}

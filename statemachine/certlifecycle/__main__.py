@@ -1,31 +1,26 @@
 """``python -m certlifecycle``: the life cycle as a table, as Mermaid text and as a picture."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from certlifecycle.diagram import markdown_table, mermaid, svg, text_table
 
+FORMS: Mapping[str, Callable[[], str]] = {
+    "table": text_table,
+    "markdown": markdown_table,
+    "mermaid": mermaid,
+    "svg": partial(svg, standalone=True),
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print what was asked for, or all three. Raises :class:`SystemExit` for arguments it does not know."""
+    """Print the form asked for, or table, Mermaid and SVG. Raises :class:`SystemExit` for a form it does not know."""
     parser = argparse.ArgumentParser(prog="python -m certlifecycle", description="Print the life cycle.")
-    forms = parser.add_subparsers(dest="form", metavar="form", help="without one: all three")
-    table = forms.add_parser("table", help="the transition table")
-    table.add_argument("--markdown", action="store_true", help="in Markdown")
-    forms.add_parser("mermaid", help="the state diagram as Mermaid text")
-    forms.add_parser("svg", help="the state diagram as a picture")
-    asked = parser.parse_args(arguments)
-
-    if asked.form in ("table", None):
-        print(markdown_table() if asked.form and asked.markdown else text_table())
-    if asked.form is None:
-        print()
-    if asked.form in ("mermaid", None):
-        print(mermaid())
-    if asked.form is None:
-        print()
-    if asked.form in ("svg", None):
-        print(svg(standalone=True))
+    parser.add_argument("form", nargs="?", choices=FORMS, help="without one: table, mermaid and svg")
+    form = parser.parse_args(arguments).form
+    wanted = [form] if form else ["table", "mermaid", "svg"]
+    print("\n\n".join(FORMS[name]() for name in wanted))
 
 
 if __name__ == "__main__":

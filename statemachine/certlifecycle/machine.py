@@ -121,7 +121,7 @@ by_customer_or_reviewer = _by(
 own_certificate = _unless(
     Kind.WHO,
     "not_yours",
-    "a customer only for their own certificate",
+    "customers only their own",
     lambda case: case.actor.role is not Role.CUSTOMER or case.actor.id == case.facts.customer_id,
     say("This certificate belongs to somebody else."),
 )

@@ -4,6 +4,8 @@
   const choice = document.querySelector("[data-theme-switch]");
   if (!choice) return;
   choice.hidden = false;
+  // Some browsers restore the buttons of an earlier visit.
+  choice.querySelector(`[value="${document.documentElement.dataset.theme}"]`).checked = true;
   choice.addEventListener("change", (event) => {
     const theme = event.target.value;
     const secure = location.protocol === "https:" ? "; Secure" : "";

@@ -5,7 +5,6 @@ Revises:
 """
 
 import sqlalchemy as sa
-import sqlmodel
 from alembic import op
 
 import webapp.columns
@@ -20,10 +19,10 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "account",
-        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("email", sqlmodel.sql.sqltypes.AutoString(length=254), nullable=False),
-        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
-        sa.Column("password_hash", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("password_hash", sa.String(length=200), nullable=False),
         sa.Column(
             "role",
             sa.Enum(
@@ -45,14 +44,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "ca_certificate",
-        sa.Column("ref", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("order_key", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
+        sa.Column("ref", sa.String(length=32), nullable=False),
+        sa.Column("order_key", sa.String(length=200), nullable=False),
         sa.Column("csr_pem", sa.Text(), nullable=False),
         sa.Column("names", sa.JSON(), nullable=False),
         sa.Column("validity_days", sa.Integer(), nullable=False),
         sa.Column("submitted_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("issuer", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=True),
-        sa.Column("serial", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=True),
+        sa.Column("issuer", sa.String(length=40), nullable=True),
+        sa.Column("serial", sa.String(length=40), nullable=True),
         sa.Column("pem", sa.Text(), nullable=True),
         sa.Column("issued_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
         sa.Column("not_after", webapp.columns.UtcDateTime(timezone=True), nullable=True),
@@ -95,7 +94,7 @@ def upgrade() -> None:
 
     op.create_table(
         "ca_crl",
-        sa.Column("issuer", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
+        sa.Column("issuer", sa.String(length=40), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("covered", sa.Integer(), nullable=False),
         sa.Column("this_update", webapp.columns.UtcDateTime(timezone=True), nullable=False),
@@ -104,9 +103,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger_account",
-        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("owner", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
-        sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(length=3), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("balance_minor", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("balance_minor >= 0 OR owner LIKE 'desk:%'", name=op.f("ck_ledger_account_not_overdrawn")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_account")),
@@ -114,14 +113,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger_transfer",
-        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
-        sa.Column("reference", sqlmodel.sql.sqltypes.AutoString(length=128), nullable=False),
-        sa.Column("debit_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("credit_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("debit_id", sa.String(length=32), nullable=False),
+        sa.Column("credit_id", sa.String(length=32), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(length=3), nullable=False),
-        sa.Column("memo", sqlmodel.sql.sqltypes.AutoString(length=300), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("memo", sa.String(length=300), nullable=False),
         sa.Column("at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_ledger_transfer_amount")),
         sa.CheckConstraint("debit_id <> credit_id", name=op.f("ck_ledger_transfer_two_accounts")),
@@ -136,16 +135,16 @@ def upgrade() -> None:
 
     op.create_table(
         "purchase",
-        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("number", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
-        sa.Column("customer_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("product", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
-        sa.Column("product_name", sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.String(length=64), nullable=False),
+        sa.Column("customer_id", sa.String(length=32), nullable=False),
+        sa.Column("product", sa.String(length=64), nullable=False),
+        sa.Column("product_name", sa.String(length=120), nullable=False),
         sa.Column("validity_days", sa.Integer(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("voucher_minor", sa.BigInteger(), nullable=False),
         sa.Column("refunded_minor", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(length=3), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column(
             "payment_method",
             sa.Enum(
@@ -153,8 +152,8 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("payment_reference", sqlmodel.sql.sqltypes.AutoString(length=128), nullable=False),
-        sa.Column("payment_account", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("payment_reference", sa.String(length=128), nullable=False),
+        sa.Column("payment_account", sa.String(length=64), nullable=False),
         sa.Column("paid_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("created_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_purchase_amount")),
@@ -170,14 +169,14 @@ def upgrade() -> None:
 
     op.create_table(
         "web_session",
-        sa.Column("token_hash", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
-        sa.Column("account_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("account_id", sa.String(length=32), nullable=False),
         sa.Column("created_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("expires_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("address", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
-        sa.Column("user_agent", sqlmodel.sql.sqltypes.AutoString(length=300), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("user_agent", sa.String(length=300), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_web_session_account_id")),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_web_session")),
     )
@@ -186,10 +185,10 @@ def upgrade() -> None:
 
     op.create_table(
         "certificate",
-        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("purchase_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("customer_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("domain", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("purchase_id", sa.String(length=32), nullable=False),
+        sa.Column("customer_id", sa.String(length=32), nullable=False),
+        sa.Column("domain", sa.String(length=255), nullable=False),
         sa.Column("names", sa.JSON(), nullable=False),
         sa.Column(
             "state",
@@ -216,16 +215,16 @@ def upgrade() -> None:
         sa.Column("created_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("state_since", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("csr_pem", sa.Text(), nullable=True),
-        sa.Column("key_description", sqlmodel.sql.sqltypes.AutoString(length=120), nullable=True),
-        sa.Column("submission_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=True),
+        sa.Column("key_description", sa.String(length=120), nullable=True),
+        sa.Column("submission_id", sa.String(length=32), nullable=True),
         sa.Column("submitted_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
         sa.Column("problem", sa.Text(), nullable=True),
         sa.Column("issued_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
         sa.Column("not_before", webapp.columns.UtcDateTime(timezone=True), nullable=True),
         sa.Column("not_after", webapp.columns.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("serial", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=True),
-        sa.Column("issuer", sqlmodel.sql.sqltypes.AutoString(length=300), nullable=True),
-        sa.Column("fingerprint", sqlmodel.sql.sqltypes.AutoString(length=95), nullable=True),
+        sa.Column("serial", sa.String(length=40), nullable=True),
+        sa.Column("issuer", sa.String(length=300), nullable=True),
+        sa.Column("fingerprint", sa.String(length=95), nullable=True),
         sa.Column("chain_pem", sa.Text(), nullable=True),
         sa.Column(
             "revocation_reason",
@@ -266,10 +265,10 @@ def upgrade() -> None:
     op.create_table(
         "history",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("certificate_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("customer_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("refund_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=True),
-        sa.Column("event", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
+        sa.Column("certificate_id", sa.String(length=32), nullable=False),
+        sa.Column("customer_id", sa.String(length=32), nullable=False),
+        sa.Column("refund_id", sa.String(length=32), nullable=True),
+        sa.Column("event", sa.String(length=40), nullable=False),
         sa.Column(
             "from_state",
             sa.Enum(
@@ -312,7 +311,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("actor_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("actor_id", sa.String(length=32), nullable=False),
         sa.Column(
             "actor_role",
             sa.Enum(
@@ -327,7 +326,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("actor_name", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
+        sa.Column("actor_name", sa.String(length=200), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column(
@@ -345,7 +344,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("address", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["certificate_id"], ["certificate.id"], name=op.f("fk_history_certificate_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_history")),
@@ -355,11 +354,11 @@ def upgrade() -> None:
 
     op.create_table(
         "refund",
-        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("number", sqlmodel.sql.sqltypes.AutoString(length=20), nullable=False),
-        sa.Column("certificate_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("customer_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("applicant_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.String(length=20), nullable=False),
+        sa.Column("certificate_id", sa.String(length=32), nullable=False),
+        sa.Column("customer_id", sa.String(length=32), nullable=False),
+        sa.Column("applicant_id", sa.String(length=32), nullable=False),
         sa.Column(
             "outcome",
             sa.Enum(
@@ -414,7 +413,7 @@ def upgrade() -> None:
         ),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(length=3), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column(
             "method",
             sa.Enum(
@@ -422,11 +421,11 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("destination", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
-        sa.Column("rule", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
+        sa.Column("destination", sa.String(length=200), nullable=False),
+        sa.Column("rule", sa.String(length=40), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
         sa.Column("deadline", webapp.columns.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("policy_version", sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
+        sa.Column("policy_version", sa.String(length=120), nullable=False),
         sa.Column("policy", sa.JSON(), nullable=False),
         sa.Column("applied_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("soonest", sa.Date(), nullable=False),
@@ -436,8 +435,8 @@ def upgrade() -> None:
         sa.Column("decision_reason", sa.Text(), nullable=True),
         sa.Column("instructions", sa.Text(), nullable=True),
         sa.Column("paid_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("paid_to", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=True),
-        sa.Column("payout_reference", sqlmodel.sql.sqltypes.AutoString(length=128), nullable=True),
+        sa.Column("paid_to", sa.String(length=200), nullable=True),
+        sa.Column("payout_reference", sa.String(length=128), nullable=True),
         sa.Column("closed_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "origin IN ('pending', 'failed', 'revoked')", name=op.f("ck_refund_origin_is_a_refund_origin")
@@ -463,8 +462,8 @@ def upgrade() -> None:
 
     op.create_table(
         "payout",
-        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("refund_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("refund_id", sa.String(length=32), nullable=False),
         sa.Column(
             "method",
             sa.Enum(
@@ -488,8 +487,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(length=3), nullable=False),
-        sa.Column("reference", sqlmodel.sql.sqltypes.AutoString(length=128), nullable=True),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("intended_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.Column("updated_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
@@ -500,11 +499,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "refund_approval",
-        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("refund_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("refund_id", sa.String(length=32), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
-        sa.Column("reviewer_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-        sa.Column("reviewer_name", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
+        sa.Column("reviewer_id", sa.String(length=32), nullable=False),
+        sa.Column("reviewer_name", sa.String(length=200), nullable=False),
         sa.Column("at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["refund_id"], ["refund.id"], name=op.f("fk_refund_approval_refund_id")),
         sa.ForeignKeyConstraint(["reviewer_id"], ["account.id"], name=op.f("fk_refund_approval_reviewer_id")),

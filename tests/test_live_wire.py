@@ -1,0 +1,53 @@
+"""Request heads, strictly read."""
+
+import pytest
+
+from webapp.live.wire import Malformed, parse_head
+
+
+def test_a_request_head() -> None:
+    request = parse_head(
+        b"GET /live?ticket=a.b%20c&x= HTTP/1.1\r\nHost: h:1\r\nOrigin:https://desk.example.com  \r\nA: "
+    )
+    assert (request.method, request.path) == ("GET", "/live")
+    assert request.query == {"ticket": "a.b c"}
+    assert request.headers == {"host": "h:1", "origin": "https://d.example.com", "a": ""}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"GET",
+        b"GET /",
+        b"GET / HTTP/2",
+        b"GET  / HTTP/1.1",
+        b"get / HTTP/1.1",
+        b"GET live HTTP/1.1",
+        b"GET http://x/live HTTP/1.1",
+        b"GET /a b HTTP/1.1",
+        b"GET /\xe4 HTTP/1.1",
+        b"GET / HTTP/1.1\r\nno colon",
+        b"GET / HTTP/1.1\r\n: empty name",
+        b"GET / HTTP/1.1\r\nsp ace: x",
+        b"GET / HTTP/1.1\r\n folded: x",
+        b"GET / HTTP/1.1\r\na: x\0y",
+        b"GET / HTTP/1.1\na: x",
+        b"GET /?" + b"&".join(b"a%d=1" % number for number in range(9)) + b" HTTP/1.1",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_anything_else_is_malformed(head: bytes) -> None:
+    with pytest.raises(Malformed):
+        parse_head(head)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("17", 17), ("", 0), ("-1", 0), ("1e3", 0), ("٣", 0), ("9" * 18, int("9" * 18)), ("9" * 19, 0), ("1 2", 0)],
+)
+def test_the_last_event_id_is_a_bounded_number_or_nothing(text: str, number: int) -> None:
+    if text.isascii():
+        assert parse_head(f"GET / HTTP/1.1\r\nLast-Event-ID: {text}".encode()).last_event_id == number
+    else:
+        assert parse_head(b"GET / HTTP/1.1\r\nLast-Event-ID: " + b"\xb2").last_event_id == number

@@ -1,0 +1,101 @@
+"""``flask desk …``: what whoever runs the shop does from the command line. Every change goes through the same door."""
+
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, select
+
+from certlifecycle import Money, MoneyError, Role
+from webapp.access import parts
+from webapp.accounts.models import Account
+from webapp.accounts.passwords import SHORTEST, hash_password
+from webapp.columns import new_id
+from webapp.demo import DemoRefused, load_demo
+from webapp.importing import BadRow, import_orders
+from webapp.migrating import migrate as migrate_database
+from webapp.payments.ledger import CASH, transfer, wallet
+
+desk = AppGroup("desk", help="Run the certificate desk.")
+
+
+@desk.command("migrate")
+def migrate() -> None:
+    """Bring the database to this version's shape (the release step)."""
+    migrate_database(parts().database.engine)
+    click.echo("The database is ready.")
+
+
+@desk.command("demo")
+def demo() -> None:
+    """Fill an empty shop with demo data; refuses where real data is."""
+    try:
+        loaded = load_demo(parts().settings)
+    except DemoRefused as refused:
+        raise click.ClickException(str(refused)) from None
+    click.echo("The demo shop is filled." if loaded else "The demo shop was filled before.")
+
+
+@desk.command("add-account")
+@click.argument("email")
+@click.option("--name", required=True, help="The name that others see.")
+@click.option("--role", type=click.Choice(["customer", "reviewer", "admin"]), default="customer")
+@click.password_option(help="At least twelve characters.")
+def add_account(email: str, name: str, role: str, password: str) -> None:
+    """Add somebody who can sign in."""
+    if len(password) < SHORTEST:
+        raise click.ClickException(f"The password needs at least {SHORTEST} characters.")
+    account = Account(
+        email=email.strip().lower(),
+        name=name,
+        password_hash=hash_password(password),
+        role=Role(role),
+        created_at=parts().desk.clock(),
+    )
+    try:
+        with parts().database.writing() as session:
+            session.add(account)
+    except IntegrityError:
+        raise click.ClickException(f"There is an account for {email} already.") from None
+    click.echo(f"{name} can sign in as {role}.")
+
+
+@desk.command("top-up")
+@click.argument("email")
+@click.argument("amount")
+@click.option("--reference", help="The payment's own number: the same one is booked once.")
+def top_up(email: str, amount: str, reference: str | None) -> None:
+    """Book money that came in for a customer to their balance."""
+    try:
+        money = Money.parse(amount, parts().settings.currency)
+    except MoneyError as wrong:
+        raise click.ClickException(str(wrong)) from None
+    if money.minor <= 0:
+        raise click.ClickException("The amount must be more than nothing.")
+    try:
+        with parts().database.writing() as session:
+            owner = _account_of(session, email)
+            now = parts().desk.clock()
+            transfer(session, "top-up", reference or new_id(), CASH, wallet(owner.id), money, now)
+    except IntegrityError:
+        raise click.ClickException(f"{reference} was booked before; nothing changed.") from None
+    click.echo(f"{money} are on the balance of {owner.name}.")
+
+
+def _account_of(session: Session, email: str) -> Account:
+    found = session.exec(select(Account).where(Account.email == email.strip().lower())).first()
+    if found is None:
+        raise click.ClickException(f"There is no account for {email}.")
+    return found
+
+
+@desk.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def import_file(file: Path) -> None:
+    """Take over orders that were placed elsewhere, from a CSV file. All of it, or nothing."""
+    try:
+        report = import_orders(parts().desk, file.read_bytes())
+    except BadRow as wrong:
+        raise click.ClickException(f"{wrong}\nNothing of the file was taken in.") from None
+    click.echo(f"{report.taken} orders taken in, {report.known} were known already.")

@@ -1,0 +1,135 @@
+"""Fetching refund applications with all that their pages show, for whoever may see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from webapp.access import parts, visible_to
+from webapp.accounts.models import Account
+from webapp.certificates.facts import approvals_of
+from webapp.certificates.models import Certificate
+from webapp.columns import UtcDateTime
+from webapp.desk import File
+from webapp.errors import NotFound
+from webapp.payments.models import Payout
+from webapp.refunds.models import Refund, RefundApproval
+
+PAGE_SIZE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFile:
+    """One application, how it was decided and paid, and the certificate as it is now."""
+
+    refund: Refund
+    file: File
+    approvals: tuple[RefundApproval, ...]
+    payouts: tuple[Payout, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the certificate's present state speaks of this application."""
+        return self.file.refund is not None and self.file.refund.id == self.refund.id
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An application in a list; ``is_current`` as in :class:`RefundFile`."""
+
+    refund: Refund
+    domain: str
+    is_current: bool
+    approvals: tuple[RefundApproval, ...]
+    payouts: tuple[Payout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefundPage:
+    """A page of a list; ``newer`` and ``older`` are the keys to continue from, ``None`` where there is no more."""
+
+    rows: tuple[Listed, ...]
+    newer: str | None
+    older: str | None
+
+
+def certificate_file(session: Session, certificate_id: str, viewer: Account) -> File:
+    """A certificate with all that belongs to it; raises :class:`~webapp.errors.NotFound` also for somebody else's."""
+    seen = select(Certificate.id).where(Certificate.id == certificate_id, visible_to(viewer))
+    if session.exec(seen).first() is None:
+        raise NotFound("There is no such certificate.")
+    return parts().desk.open_file(session, certificate_id)
+
+
+def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile:
+    """One application; raises :class:`~webapp.errors.NotFound` also for somebody else's."""
+    refund = session.exec(
+        select(Refund)
+        .join(Certificate, col(Certificate.id) == Refund.certificate_id)
+        .where(Refund.id == refund_id, visible_to(viewer))
+    ).first()
+    if refund is None:
+        raise NotFound("There is no such refund.")
+    file = parts().desk.open_file(session, refund.certificate_id)
+    return RefundFile(refund, file, tuple(approvals_of(session, refund)), tuple(payouts_of(session, [refund.id])))
+
+
+def payouts_of(session: Session, refund_ids: Sequence[str]) -> Sequence[Payout]:
+    """The attempts to pay these refunds, the earliest first."""
+    return session.exec(
+        select(Payout).where(col(Payout.refund_id).in_(refund_ids)).order_by(col(Payout.intended_at), col(Payout.id))
+    ).all()
+
+
+def refunds_of(
+    session: Session, customer: Account, *, after: str | None = None, before: str | None = None
+) -> RefundPage:
+    """A customer's applications, the newest first: those older than ``after``, or newer than ``before``.
+
+    Both are ids of applications; one that is not the customer's is ignored.
+    """
+    anchor = session.exec(select(Refund).where(Refund.id == (after or before), Refund.customer_id == customer.id)).first()
+    mine = (
+        select(Refund, Certificate)
+        .join(Certificate, col(Certificate.id) == Refund.certificate_id)
+        .where(Refund.customer_id == customer.id)
+        .limit(PAGE_SIZE + 1)
+    )
+    backwards = anchor is not None and after is None
+    if anchor is not None:
+        place = sa.tuple_(col(Refund.applied_at), col(Refund.id))
+        there = sa.tuple_(sa.literal(anchor.applied_at, UtcDateTime()), sa.literal(anchor.id))
+        mine = mine.where(place > there if backwards else place < there)
+    if backwards:
+        found = session.exec(mine.order_by(col(Refund.applied_at), col(Refund.id))).all()
+        if len(found) <= PAGE_SIZE:
+            # The beginning is reached; a full first page is better than a short one.
+            return refunds_of(session, customer)
+        found = found[:PAGE_SIZE][::-1]
+        more = True
+    else:
+        found = session.exec(mine.order_by(col(Refund.applied_at).desc(), col(Refund.id).desc())).all()
+        more = len(found) > PAGE_SIZE
+        found = found[:PAGE_SIZE]
+    rows = _listed(session, found)
+    return RefundPage(
+        rows,
+        newer=rows[0].refund.id if anchor is not None and rows else None,
+        older=rows[-1].refund.id if more else None,
+    )
+
+
+def _listed(session: Session, found: Sequence[tuple[Refund, Certificate]]) -> tuple[Listed, ...]:
+    ids = [refund.id for refund, _ in found]
+    payouts = payouts_of(session, ids)
+    approvals = session.exec(select(RefundApproval).where(col(RefundApproval.refund_id).in_(ids))).all()
+    return tuple(
+        Listed(
+            refund,
+            domain,
+            tuple(one for one in approvals if (one.refund_id, one.round) == (refund.id, refund.round)),
+            tuple(one for one in payouts if one.refund_id == refund.id),
+        )
+        for refund, domain in found
+    )
