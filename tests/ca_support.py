@@ -56,7 +56,7 @@ def make_csr(
 def serving(app: Flask) -> Iterator[str]:
     """Serve an app over real HTTP on a free port; the value is its address, without a slash at the end."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

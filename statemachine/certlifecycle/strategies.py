@@ -100,7 +100,7 @@ def lives(
     certificate = certificate_in(
         State.PENDING,
         clock=clock,
-        policy=draw(among or policies()),
+        policy=draw(policies() if among is None else among),
         automatic_checks_suffice=draw(st.booleans()),
     )
     for _ in range(draw(st.integers(0, most_steps))):

@@ -34,7 +34,7 @@ from webapp.authorities.port import (
     hex_serial,
     read_issued,
 )
-from webapp.authorities.validity import granted_validity, not_after
+from webapp.authorities.validity import granted_validity, max_validity, not_after
 from webapp.certificates.csr import MAX_NAMES, CsrRejected, read_csr
 from webapp.certificates.names import read_domain
 from webapp.db import Database, rows_changed
@@ -99,12 +99,14 @@ class BuiltinAuthority:
             csr = read_csr(csr_pem, names)
         except CsrRejected as fault:
             raise AuthorityRefused(fault.problem) from fault
+        now = self._clock()
         order = CaCertificate(
             order_key=order_key,
             csr_pem=csr.pem,
             names=list(dict.fromkeys(read_domain(name) for name in names)),
-            validity_days=validity_days,
-            submitted_at=self._clock(),
+            # The limits only ever get shorter, so today's will do until the order is signed.
+            validity_days=min(validity_days, max_validity(now).days),
+            submitted_at=now,
         )
         with _database_trouble():
             stored = self._by_order_key(order_key) or self._insert(order)

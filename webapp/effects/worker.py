@@ -35,7 +35,10 @@ class Worker:
         self._stopping = threading.Event()
         self._reconciler = threading.Thread(target=self._reconcile, name="reconciler")
         DBOS(config=configuration(parts.database.engine, settings.executor_id))
-        DBOS.workflow(name=WORKFLOW)(self._effects.run)
+
+        @DBOS.workflow(name=WORKFLOW)
+        def run_effect(kind: str, certificate_id: str) -> None:
+            self._effects.run(kind, certificate_id)
 
     def start(self) -> None:
         """Begin to work; unfinished work of an earlier run of this executor is taken up first."""
@@ -75,6 +78,7 @@ def reconcile(desk: Desk, now: datetime) -> int:
 def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("dbos").setLevel(logging.WARNING)
     settings = load()
     worker = Worker(assemble(settings), settings)
     told = threading.Event()

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
+from certlifecycle import REFUND_STATES
 from webapp.access import parts, visible_to
 from webapp.accounts.models import Account
 from webapp.certificates.facts import approvals_of
@@ -54,14 +55,6 @@ class RefundPage:
     older: str | None
 
 
-def certificate_file(session: Session, certificate_id: str, viewer: Account) -> File:
-    """A certificate with all that belongs to it; raises :class:`~webapp.errors.NotFound` also for somebody else's."""
-    seen = select(Certificate.id).where(Certificate.id == certificate_id, visible_to(viewer))
-    if session.exec(seen).first() is None:
-        raise NotFound("There is no such certificate.")
-    return parts().desk.open_file(session, certificate_id)
-
-
 def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile:
     """One application; raises :class:`~webapp.errors.NotFound` also for somebody else's."""
     refund = session.exec(
@@ -89,7 +82,9 @@ def refunds_of(
 
     Both are ids of applications; one that is not the customer's is ignored.
     """
-    anchor = session.exec(select(Refund).where(Refund.id == (after or before), Refund.customer_id == customer.id)).first()
+    anchor = session.exec(
+        select(Refund).where(Refund.id == (after or before), Refund.customer_id == customer.id)
+    ).first()
     mine = (
         select(Refund, Certificate)
         .join(Certificate, col(Certificate.id) == Refund.certificate_id)
@@ -124,12 +119,20 @@ def _listed(session: Session, found: Sequence[tuple[Refund, Certificate]]) -> tu
     ids = [refund.id for refund, _ in found]
     payouts = payouts_of(session, ids)
     approvals = session.exec(select(RefundApproval).where(col(RefundApproval.refund_id).in_(ids))).all()
+    newest = dict(
+        session.exec(
+            select(Refund.certificate_id, func.max(Refund.applied_at))
+            .where(col(Refund.certificate_id).in_([certificate.id for _, certificate in found]))
+            .group_by(col(Refund.certificate_id))
+        ).all()
+    )
     return tuple(
         Listed(
             refund,
-            domain,
+            certificate.domain,
+            certificate.state in REFUND_STATES and newest[certificate.id] == refund.applied_at,
             tuple(one for one in approvals if (one.refund_id, one.round) == (refund.id, refund.round)),
             tuple(one for one in payouts if one.refund_id == refund.id),
         )
-        for refund, domain in found
+        for refund, certificate in found
     )

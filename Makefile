@@ -1,0 +1,44 @@
+# make run    installs, migrates, fills a demo shop, serves it
+# make test   installs, runs every test
+# make check  linter, formatter, types
+# make bench  speeds, as ratios side by side
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Two processes by default: the tests start databases, browsers and servers of their own.
+TEST_PROCESSES ?= 2
+
+.PHONY: run test check format bench screenshots clean
+
+run: $(VENV)/.console
+	@$(BIN)/python -m webapp.serve --demo
+
+test: $(VENV)/.tests
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+check: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.console: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing (the first time takes a minute) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.tests: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what the tests need (the first time takes a minute) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	@touch $@ $(VENV)/.console
+
+clean:
+	rm -rf $(VENV) var

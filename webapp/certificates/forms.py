@@ -1,0 +1,75 @@
+"""The forms about a certificate: handing in a CSR, and revoking."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from wtforms import Field, FileField, RadioField, StringField, TextAreaField
+from wtforms.validators import InputRequired, ValidationError
+
+from certlifecycle import RevocationReason
+from webapp.certificates.csr import CsrRejected, ParsedCsr, read_csr
+from webapp.certificates.names import NameRejected, read_domain
+from webapp.certificates.present import reason_label
+from webapp.refunds.forms import VersionForm
+
+
+class SubmissionForm(VersionForm):
+    """A CSR, pasted or as a file; the file counts where there are both. ``parsed`` is what was found in it."""
+
+    csr = TextAreaField(
+        "CSR",
+        render_kw={"rows": 12, "autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"},
+    )
+    upload = FileField("Or choose the file", render_kw={"accept": ".csr,.pem,.req,.der,.txt"})
+
+    def __init__(self, ordered_names: Sequence[str], **more: Any) -> None:
+        super().__init__(**more)
+        self.ordered_names = ordered_names
+        self.parsed: ParsedCsr | None = None
+
+    def validate_csr(self, field: Field) -> None:
+        """Read what was handed in; what is wrong with it is said in words."""
+        uploaded = self.upload.data.read() if self.upload.data else b""
+        try:
+            self.parsed = read_csr(uploaded or field.data or "", self.ordered_names)
+        except CsrRejected as rejected:
+            if holds_private_key(rejected):
+                # It was sent by mistake; the page that says so must not spread it further.
+                field.data = ""
+            raise ValidationError(f"{rejected.problem} {rejected.advice}") from None
+        field.data = self.parsed.pem
+
+
+def holds_private_key(rejected: CsrRejected) -> bool:
+    """Whether a private key was handed in instead of a CSR, or with one."""
+    return rejected.problem.startswith("This contains a private key")
+
+
+class RevocationForm(VersionForm):
+    """Why it is revoked, and the domain once more, so that nobody revokes the wrong one."""
+
+    reason = RadioField(
+        "Reason",
+        choices=[(reason.value, reason_label(reason)) for reason in RevocationReason],
+        validators=[InputRequired("Choose a reason.")],
+    )
+    domain = StringField(
+        "Domain",
+        validators=[InputRequired("Type the domain of the certificate.")],
+        render_kw={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"},
+    )
+
+    def __init__(self, certificate_domain: str, **more: Any) -> None:
+        super().__init__(**more)
+        self.certificate_domain = certificate_domain
+
+    def validate_domain(self, field: Field) -> None:
+        """The same domain, in whichever script and case it is typed."""
+        try:
+            typed = read_domain(field.data)
+        except NameRejected:
+            typed = ""
+        if typed != self.certificate_domain:
+            raise ValidationError("This is not the domain of this certificate.")
+
+

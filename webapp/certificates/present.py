@@ -1,0 +1,304 @@
+"""What the pages about certificates show, made from rows. Templates decide nothing; they only lay it out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from flask import url_for
+from sqlmodel import Session
+
+from certlifecycle import (
+    REVIEWERS,
+    Event,
+    Money,
+    Mover,
+    Outlook,
+    RefundPolicy,
+    RevocationReason,
+    Role,
+    State,
+    Verdict,
+    verdict,
+)
+from webapp.accounts.models import Account
+from webapp.authorities.port import REASON_SENTENCES
+from webapp.certificates.actions import WAITING_FOR_REVIEW
+from webapp.certificates.facts import facts_of
+from webapp.certificates.models import Channel, History, PaymentMethod
+from webapp.certificates.names import display_name
+from webapp.certificates.queries import Listed, history_of
+from webapp.desk import File
+from webapp.payments.destination import Destination, destination
+from webapp.wording import happened, relative, words
+
+SOON = timedelta(days=3)
+"""How near a refund's deadline must be for the page to stress it."""
+
+CHANNEL_WORDS = {
+    Channel.WEB: "",
+    Channel.WORKER: "",
+    Channel.COMMAND_LINE: "on the command line",
+    Channel.IMPORT: "by import",
+    Channel.DEMO: "in the demo",
+}
+"""From where a change came, where that is not what everybody expects."""
+
+
+# When the money comes back
+
+
+@dataclass(frozen=True, slots=True)
+class RefundView:
+    """A verdict as the pages show it. ``rest`` is the part of the window that is left, 0 to 100."""
+
+    outlook: Outlook
+    sentence: str
+    next_step: str | None
+    deadline: datetime | None
+    countdown: str | None
+    rest: int | None
+    soon: bool
+    amount: Money
+    destination: str
+    is_elsewhere: bool
+
+
+def time_left(until: datetime, now: datetime) -> str:
+    """``12 days left``; the last instant itself still counts."""
+    left = until - now
+    if left < timedelta(minutes=1):
+        return "less than a minute left"
+    return f"{relative(until, now).removeprefix('in ')} left"
+
+
+def open_until(answer: Verdict, now: datetime) -> datetime | None:
+    """The deadline, while there is still something to be gained by keeping it."""
+    if answer.deadline is None or answer.deadline < now:
+        return None
+    return answer.deadline if answer.outlook in (Outlook.NOW, Outlook.AFTER_A_STEP) else None
+
+
+def account_words(label: str, viewer: Account) -> str:
+    """An account as this reader would call it: what is yours to the customer is the customer's to a reviewer."""
+    if viewer.role in REVIEWERS:
+        return label.replace("your balance", "the customer’s balance", 1)
+    return label
+
+
+def refund_view(answer: Verdict, to: Destination, viewer: Account, now: datetime, policy: RefundPolicy) -> RefundView:
+    """What is shown of a verdict."""
+    until = open_until(answer, now)
+    return RefundView(
+        outlook=answer.outlook,
+        sentence=words().say(answer.sentence),
+        next_step=words().say(answer.next_step) if answer.next_step else None,
+        deadline=until,
+        countdown=time_left(until, now) if until else None,
+        rest=round(100 * min(1.0, (until - now) / policy.window)) if until else None,
+        soon=until is not None and until - now <= SOON,
+        amount=answer.amount,
+        destination=account_words(to.label, viewer),
+        is_elsewhere=to.changed,
+    )
+
+
+def after_revocation(file: File, now: datetime, policy: RefundPolicy) -> Verdict:
+    """Whether the money would come back, were the certificate revoked at this very instant."""
+    facts = facts_of(file.certificate, file.purchase, file.refund)
+    return verdict(replace(facts, state=State.REVOKED, revoked_at=now), now, policy)
+
+
+# The list
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One certificate in the list. ``wants`` marks what waits for the reader; ``action`` is (label, address)."""
+
+    key: str
+    url: str
+    fragment_url: str
+    domain: str
+    product: str
+    state: State
+    mover: Mover
+    outlook: Outlook
+    sentence: str
+    note: str | None
+    soon: bool
+    wants: bool
+    action: tuple[str, str]
+
+
+def addresses(endpoint: str) -> Callable[[str], str]:
+    """The address of each certificate's page; building every one from the route would be half the work of a list."""
+    placeholder = "0" * 32
+    pattern = url_for(endpoint, certificate_id=placeholder)
+    return lambda key: pattern.replace(placeholder, key)
+
+
+def rows(found: Sequence[Listed], viewer: Account, now: datetime, policy: RefundPolicy) -> list[Row]:
+    """The rows of a list, each with its verdict."""
+    url, fragment_url = addresses("certificates.details"), addresses("certificates.row")
+    return [_row(one, viewer, now, policy, url, fragment_url) for one in found]
+
+
+def _row(
+    one: Listed,
+    viewer: Account,
+    now: datetime,
+    policy: RefundPolicy,
+    url: Callable[[str], str],
+    fragment_url: Callable[[str], str],
+) -> Row:
+    certificate, purchase = one.certificate, one.purchase
+    answer = verdict(facts_of(certificate, purchase, one.refund), now, policy)
+    state = State(certificate.state)
+    until = open_until(answer, now)
+    note = time_left(until, now) if until else None
+    if state is State.REFUND_REQUESTED and one.refund:
+        note = f"Decision by {words().day(one.refund.latest)}"
+    line = [purchase.product_name, f"order {purchase.number}"]
+    if viewer.role in REVIEWERS:
+        line.append(one.customer_name)
+    return Row(
+        key=certificate.id,
+        url=url(certificate.id),
+        fragment_url=fragment_url(certificate.id),
+        domain=display_name(certificate.domain),
+        product=" · ".join(line),
+        state=state,
+        mover=state.mover,
+        outlook=answer.outlook,
+        # The step is what the customer can do; it names the deadline as well.
+        sentence=words().say(answer.next_step or answer.sentence),
+        note=note,
+        soon=until is not None and until - now <= SOON,
+        wants=_wants(state, answer, viewer),
+        action=_next_thing(one, state, answer, viewer, url),
+    )
+
+
+def _wants(state: State, answer: Verdict, viewer: Account) -> bool:
+    if viewer.role in REVIEWERS:
+        return state in WAITING_FOR_REVIEW
+    if state is State.REVOKED:
+        return answer.eligible
+    return state in (State.PENDING, State.FAILED, State.REJECTED)
+
+
+def _next_thing(
+    one: Listed, state: State, answer: Verdict, viewer: Account, url: Callable[[str], str]
+) -> tuple[str, str]:
+    key = one.certificate.id
+    if viewer.role in REVIEWERS:
+        if state in WAITING_FOR_REVIEW:
+            return "Review", url_for("review.item", certificate_id=key)
+        return "Details", url(key)
+    if one.refund is not None:
+        label = "See why" if state is State.REJECTED else "Progress"
+        return label, url_for("refunds.details", refund_id=one.refund.id)
+    if state in (State.PENDING, State.FAILED):
+        return "Submit", url_for("certificates.submit", certificate_id=key)
+    if state is State.REVOKED and answer.eligible:
+        return "Refund", url_for("refunds.apply", certificate_id=key)
+    return "Details", url(key)
+
+
+# The details
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of the timeline. ``state`` is the one that it led to."""
+
+    what: str
+    who: str
+    when: datetime
+    why: str
+    state: State
+    channel: str
+
+
+def timeline(session: Session, certificate_id: str, viewer: Account | None = None) -> list[Happening]:
+    """All that happened to a certificate, the latest first; ``viewer`` is called "You"."""
+    return [_happening(row, viewer) for row in history_of(session, certificate_id)]
+
+
+def _happening(row: History, viewer: Account | None) -> Happening:
+    return Happening(
+        what=happened(row.event, row.to_state),
+        who=_who(row, viewer),
+        when=row.at,
+        why=revocation_words(row.reason) if row.event == Event.REVOKE else row.reason,
+        state=State(row.to_state),
+        channel=CHANNEL_WORDS[Channel(row.channel)],
+    )
+
+
+def _who(row: History, viewer: Account | None) -> str:
+    if viewer is not None and row.actor_id == viewer.id:
+        return "You"
+    return row.actor_name if row.actor_role == Role.SYSTEM else f"{row.actor_name} ({row.actor_role})"
+
+
+def revocation_words(reason: str) -> str:
+    """A revocation reason as a word of RFC 5280 and what it means."""
+    known = RevocationReason(reason)
+    return f"{reason_label(known)}. {REASON_SENTENCES[known]}"
+
+
+def reason_label(reason: RevocationReason) -> str:
+    """``Key compromise``: the reason's name in RFC 5280, section 5.3.1, in words."""
+    return reason.value.replace("_", " ").capitalize()
+
+
+def fingerprint_words(fingerprint: str) -> str:
+    """A SHA-256 fingerprint as browsers and ``openssl x509 -fingerprint`` show it."""
+    digits = fingerprint.replace(":", "").upper()
+    return ":".join(digits[place : place + 2] for place in range(0, len(digits), 2))
+
+
+def destination_of(file: File, payable: frozenset[PaymentMethod]) -> Destination:
+    """Where the money goes: what an application has frozen, else what would be chosen now."""
+    if file.refund is not None and file.certificate.state != State.REJECTED:
+        return Destination(PaymentMethod(file.refund.method), file.refund.destination)
+    return destination(file.purchase, payable)
+
+
+def headline(file: File, answer: Verdict, viewer: Account, payable: frozenset[PaymentMethod]) -> str:
+    """What is going on and what comes next, in a sentence or two."""
+    certificate, refund = file.certificate, file.refund
+    state = State(certificate.state)
+    if viewer.role in REVIEWERS:
+        return state.meaning
+    match state:
+        case State.PENDING:
+            return "Paid for. Hand in a CSR, and we check that the domain is yours."
+        case State.SUBMITTED:
+            return (
+                "We have your CSR and check that the domain is yours. You need do nothing; this page changes by itself."
+            )
+        case State.VERIFIED:
+            return "Approved. The certificate authority is issuing it; this page changes by itself."
+        case State.FAILED:
+            return "It was not issued; why stands below. Submit it again, or apply for a refund."
+        case State.ISSUED if certificate.not_after:
+            return f"Valid until {words().day(certificate.not_after)}. Download it and install it on your server."
+        case State.REVOKING:
+            return "You asked for the revocation; the certificate authority has to confirm it. You need do nothing."
+        case State.REVOKED if answer.eligible:
+            return "Browsers no longer accept it. You can apply for the refund now."
+        case State.REVOKED:
+            return "Browsers no longer accept it. There is nothing left to do."
+        case State.REFUND_REQUESTED if refund:
+            return f"A reviewer decides. You have the answer by {words().day(refund.latest)}."
+        case State.REFUND_APPROVED if refund:
+            to = destination_of(file, payable).label
+            return f"{refund.amount} are on their way to {to}. Approved is not refunded: we tell you when they arrived."
+        case State.REFUNDED if refund and refund.paid_at:
+            paid_to = refund.paid_to or refund.destination
+            return f"{refund.amount} went back to {paid_to} on {words().day(refund.paid_at)}. Nothing is left to do."
+        case State.REJECTED:
+            return "Your application was refused. See why; then apply again, or keep the certificate."
+    return state.meaning

@@ -1,0 +1,171 @@
+"""``python -m webapp.serve``: the whole desk on one machine with one command.
+
+Runs the release step, then the processes of the Procfile side by side, and stops them all at Ctrl-C or when one of them
+ends. ``--demo`` fills an empty shop first.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from webapp.config import SettingError, Settings, load
+from webapp.db import make_engine
+from webapp.demo import PASSWORD, PEOPLE, DemoRefused, load_demo
+from webapp.migrating import migrate
+
+STOP_SECONDS = 15
+
+
+def commands(settings: Settings) -> dict[str, list[str]]:
+    """What runs side by side: the pages, the worker, and the hub for live updates."""
+    pages = [
+        "granian",
+        "--interface=wsgi",
+        "--factory",
+        "--no-ws",
+        f"--host={settings.host}",
+        f"--port={settings.port}",
+        f"--workers={settings.web_workers}",
+        "--blocking-threads=1",
+        "--log-level=warning",
+        "--respawn-failed-workers",
+        "webapp:create_app",
+    ]
+    return {
+        "web": [sys.executable, "-m", *pages],
+        "worker": [sys.executable, "-m", "webapp.effects.worker"],
+        "live": [sys.executable, "-m", "webapp.live"],
+    }
+
+
+def main() -> int:
+    """Serve until told to stop; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m webapp.serve", description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="fill an empty shop with demo data first")
+    arguments = parser.parse_args()
+    if arguments.demo:
+        os.environ.setdefault("DEMO", "1")
+    try:
+        settings = load()
+    except SettingError as wrong:
+        print(f"A setting cannot be used: {wrong}", file=sys.stderr)
+        return 2
+    for name, host, port in (
+        ("PORT", settings.host, settings.port),
+        ("LIVE_PORT", settings.live_host, settings.live_port),
+    ):
+        if not is_free(host, port):
+            print(
+                f"Port {port} on {host} is in use. Stop what runs there, or choose another: "
+                f"{name}={port + 10} make run",
+                file=sys.stderr,
+            )
+            return 2
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    engine.dispose()
+    if arguments.demo:
+        try:
+            load_demo(settings)
+        except DemoRefused as refused:
+            print(f"{refused} Serving it as it is.", file=sys.stderr)
+            os.environ["DEMO"] = "0"
+    return run(settings, demo=os.environ.get("DEMO") == "1")
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # Without it a port that was in use a moment ago looks busy for a minute.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def run(settings: Settings, *, demo: bool) -> int:
+    """Start the processes and stay until one ends or a signal comes; then end them all."""
+    told = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    with running(commands(settings)) as processes:
+        for name, process in processes.items():
+            watch = threading.Thread(target=_wait, args=(name, process, told), daemon=True)
+            watch.start()
+        if wait_for(settings, told):
+            welcome(settings, demo=demo)
+        told.wait()
+        failed = [name for name, process in processes.items() if process.poll() not in (None, 0)]
+    if failed:
+        print(f"{', '.join(failed)} ended unexpectedly; everything was stopped.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _wait(name: str, process: "subprocess.Popen[bytes]", told: threading.Event) -> None:
+    process.wait()
+    told.set()
+
+
+@contextlib.contextmanager
+def running(started: dict[str, list[str]]) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
+    """Processes that are ended, gently and then firmly, when the block is left."""
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name, command in started.items():
+            # A session of its own, so that Ctrl-C reaches this process alone and the order of stopping is ours.
+            processes[name] = subprocess.Popen(command, start_new_session=True)  # noqa: S603  # Our own commands.
+        yield processes
+    finally:
+        for process in processes.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in processes.values():
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_for(settings: Settings, told: threading.Event) -> bool:
+    """Wait until the pages answer; false when told to stop before that."""
+    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104  # Comparing, not binding.
+    while not told.wait(0.1):
+        with contextlib.suppress(OSError), socket.create_connection((host, settings.port), timeout=1):
+            return True
+    return False
+
+
+def welcome(settings: Settings, *, demo: bool) -> None:
+    """Say where the desk is and how to get in."""
+    lines = ["", f"  {settings.shop_name} is open at {settings.public_url}", ""]
+    if demo:
+        lines.append("  Sign in with")
+        lines += [f"    {person.email:<20} {person.role.value:<9} {PASSWORD}" for person in PEOPLE]
+        lines.append("")
+    lines += [f"  Data lies in {_short(settings.data_dir)}. Ctrl-C stops everything.", ""]
+    print("\n".join(lines), flush=True)
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
