@@ -258,9 +258,9 @@ class Stream:
         """The next change: its two events, as (certificate, id)."""
         first, second = await self.event(), await self.event()
         assert second.name == "change", (first, second)
-        assert first.name.startswith("certificate-")
-        assert first.data == second.data == second.id
-        return first.name.removeprefix("certificate-"), int(second.data)
+        assert first.name == f"certificate-{second.data}"
+        assert first.data == second.id
+        return second.data, int(first.data)
 
     async def rest(self) -> bytes:
         """Everything up to the end of the connection."""
@@ -316,65 +316,3 @@ def free_port() -> int:
     """A port of the loopback address that nobody listens on at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
-
-
-class PostgresServer:
-    """A PostgreSQL server of the tests' own, in a directory that goes away with it."""
-
-    def __init__(self, binaries: Path) -> None:
-        self._binaries = binaries
-        self.directory = Path(tempfile.mkdtemp(prefix="desk-postgres-"))
-        # initdb and postgres refuse to run as root.
-        self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-        if self._as:
-            shutil.chown(self.directory, "postgres", "postgres")
-        self._run("initdb", "-D", str(self.directory / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
-        self.start()
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        # A socket in its own directory instead of a port, which somebody else might take first.
-        options = f"-c listen_addresses= -k {self.directory} -c fsync=off"
-        log = str(self.directory / "log")
-        self._run("pg_ctl", "-D", str(self.directory / "data"), "-l", log, "-o", options, "-w", "start")
-
-    def stop(self) -> None:
-        """Stop it as a crash would."""
-        self._run("pg_ctl", "-D", str(self.directory / "data"), "-m", "immediate", "-w", "stop")
-
-    def make_desk(self) -> str:
-        """The address of a new, empty desk."""
-        import psycopg
-
-        with psycopg.connect(self.admin, autocommit=True) as connection:
-            count = connection.execute("SELECT count(*) FROM pg_database").fetchone()
-            assert count is not None
-            name = f"desk{count[0]}"
-            connection.execute(f"CREATE DATABASE {name}")
-        with psycopg.connect(self.admin.replace("dbname=postgres", f"dbname={name}")) as connection:
-            connection.execute(POSTGRES_SCHEMA)
-        return f"postgresql+psycopg://postgres@/{name}?host={self.directory}"
-
-    @property
-    def admin(self) -> str:
-        """How psycopg connects to it."""
-        return f"host={self.directory} user=postgres dbname=postgres"
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [*self._as, str(self._binaries / program), *arguments]
-        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=60)
-
-
-@contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server; the test is skipped, with the line that installs it, where there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    on_path = shutil.which("initdb")
-    if not found and on_path is None:
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    server = PostgresServer(found[-1].parent if found else Path(str(on_path)).parent)
-    try:
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(server.directory, ignore_errors=True)

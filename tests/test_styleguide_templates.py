@@ -50,6 +50,10 @@ STATIC = ROOT / "webapp" / "static"
 CSS = (STATIC / "desk.css").read_text()
 NOW = datetime(2026, 11, 23, 6, 5, tzinfo=UTC)
 IMPORTS = '{% import "_macros.html" as ui %}{% import "_components.html" as parts %}{% import "_forms.html" as forms %}'
+# The stubs know pairs only, which WTForms itself warns of.
+ACCOUNTS: Any = ["Alipay account ending 88", "Balance"]
+REASONS: Any = ["Ordered twice", "Another reason"]
+PRODUCTS: Any = ["dv", "ov", "wildcard"]
 
 
 class SampleForm(Form):
@@ -59,13 +63,13 @@ class SampleForm(Form):
     password = PasswordField("Password", [InputRequired("Enter your password.")])
     csr = TextAreaField("Signing request (CSR)", [InputRequired("Paste a signing request.")])
     upload = FileField("File")
-    account = SelectField("Account", choices=["Alipay account ending 88", "Balance"])
+    account = SelectField("Account", choices=ACCOUNTS)
     reason = RadioField(
         "Refund reason",
         [InputRequired("Choose a reason.")],
-        choices=["Ordered twice", "Another reason"],
+        choices=REASONS,
     )
-    product = RadioField("Product", choices=["dv", "ov", "wildcard"], default="dv")
+    product = RadioField("Product", choices=PRODUCTS, default="dv")
     remember = BooleanField("Keep me signed in")
     note = TextAreaField("Note to the customer")
     confirm = StringField("Domain", [InputRequired("Type the domain.")])

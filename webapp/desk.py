@@ -238,6 +238,8 @@ class Desk:
                 work_error=None,
                 **columns,
             )
+            # The loaded row stays as it was read: whether the change took place is for the database to say.
+            .execution_options(synchronize_session=False)
         )
         return rows_changed(result) == 1
 
@@ -311,6 +313,9 @@ class Desk:
             .order_by(col(History.id))
             .offset(max(version, 0))
         ).all()
+        for row in rows:
+            # They outlive the transaction, which is rolled back.
+            session.expunge(row)
         return list(rows)
 
 

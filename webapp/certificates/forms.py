@@ -71,5 +71,3 @@ class RevocationForm(VersionForm):
             typed = ""
         if typed != self.certificate_domain:
             raise ValidationError("This is not the domain of this certificate.")
-
-

@@ -1,17 +1,16 @@
 """What the pages about certificates show, made from rows. Templates decide nothing; they only lay it out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flask import url_for
+from markupsafe import Markup
 from sqlmodel import Session
 
 from certlifecycle import (
     REVIEWERS,
     Event,
     Money,
-    Mover,
     Outlook,
     RefundPolicy,
     RevocationReason,
@@ -20,15 +19,17 @@ from certlifecycle import (
     Verdict,
     verdict,
 )
+from certlifecycle.diagram import svg
+from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.authorities.port import REASON_SENTENCES
-from webapp.certificates.actions import WAITING_FOR_REVIEW
+from webapp.certificates.actions import Action, actions, next_events
 from webapp.certificates.facts import facts_of
-from webapp.certificates.models import Channel, History, PaymentMethod
+from webapp.certificates.models import Certificate, Channel, History, PaymentMethod
 from webapp.certificates.names import display_name
-from webapp.certificates.queries import Listed, history_of
+from webapp.certificates.queries import customer_name, history_of
 from webapp.desk import File
-from webapp.payments.destination import Destination, destination
+from webapp.payments.destination import Destination, destination, label_of
 from webapp.wording import happened, relative, words
 
 SOON = timedelta(days=3)
@@ -106,103 +107,6 @@ def after_revocation(file: File, now: datetime, policy: RefundPolicy) -> Verdict
     """Whether the money would come back, were the certificate revoked at this very instant."""
     facts = facts_of(file.certificate, file.purchase, file.refund)
     return verdict(replace(facts, state=State.REVOKED, revoked_at=now), now, policy)
-
-
-# The list
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One certificate in the list. ``wants`` marks what waits for the reader; ``action`` is (label, address)."""
-
-    key: str
-    url: str
-    fragment_url: str
-    domain: str
-    product: str
-    state: State
-    mover: Mover
-    outlook: Outlook
-    sentence: str
-    note: str | None
-    soon: bool
-    wants: bool
-    action: tuple[str, str]
-
-
-def addresses(endpoint: str) -> Callable[[str], str]:
-    """The address of each certificate's page; building every one from the route would be half the work of a list."""
-    placeholder = "0" * 32
-    pattern = url_for(endpoint, certificate_id=placeholder)
-    return lambda key: pattern.replace(placeholder, key)
-
-
-def rows(found: Sequence[Listed], viewer: Account, now: datetime, policy: RefundPolicy) -> list[Row]:
-    """The rows of a list, each with its verdict."""
-    url, fragment_url = addresses("certificates.details"), addresses("certificates.row")
-    return [_row(one, viewer, now, policy, url, fragment_url) for one in found]
-
-
-def _row(
-    one: Listed,
-    viewer: Account,
-    now: datetime,
-    policy: RefundPolicy,
-    url: Callable[[str], str],
-    fragment_url: Callable[[str], str],
-) -> Row:
-    certificate, purchase = one.certificate, one.purchase
-    answer = verdict(facts_of(certificate, purchase, one.refund), now, policy)
-    state = State(certificate.state)
-    until = open_until(answer, now)
-    note = time_left(until, now) if until else None
-    if state is State.REFUND_REQUESTED and one.refund:
-        note = f"Decision by {words().day(one.refund.latest)}"
-    line = [purchase.product_name, f"order {purchase.number}"]
-    if viewer.role in REVIEWERS:
-        line.append(one.customer_name)
-    return Row(
-        key=certificate.id,
-        url=url(certificate.id),
-        fragment_url=fragment_url(certificate.id),
-        domain=display_name(certificate.domain),
-        product=" · ".join(line),
-        state=state,
-        mover=state.mover,
-        outlook=answer.outlook,
-        # The step is what the customer can do; it names the deadline as well.
-        sentence=words().say(answer.next_step or answer.sentence),
-        note=note,
-        soon=until is not None and until - now <= SOON,
-        wants=_wants(state, answer, viewer),
-        action=_next_thing(one, state, answer, viewer, url),
-    )
-
-
-def _wants(state: State, answer: Verdict, viewer: Account) -> bool:
-    if viewer.role in REVIEWERS:
-        return state in WAITING_FOR_REVIEW
-    if state is State.REVOKED:
-        return answer.eligible
-    return state in (State.PENDING, State.FAILED, State.REJECTED)
-
-
-def _next_thing(
-    one: Listed, state: State, answer: Verdict, viewer: Account, url: Callable[[str], str]
-) -> tuple[str, str]:
-    key = one.certificate.id
-    if viewer.role in REVIEWERS:
-        if state in WAITING_FOR_REVIEW:
-            return "Review", url_for("review.item", certificate_id=key)
-        return "Details", url(key)
-    if one.refund is not None:
-        label = "See why" if state is State.REJECTED else "Progress"
-        return label, url_for("refunds.details", refund_id=one.refund.id)
-    if state in (State.PENDING, State.FAILED):
-        return "Submit", url_for("certificates.submit", certificate_id=key)
-    if state is State.REVOKED and answer.eligible:
-        return "Refund", url_for("refunds.apply", certificate_id=key)
-    return "Details", url(key)
 
 
 # The details
@@ -302,3 +206,84 @@ def headline(file: File, answer: Verdict, viewer: Account, payable: frozenset[Pa
         case State.REJECTED:
             return "Your application was refused. See why; then apply again, or keep the certificate."
     return state.meaning
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsView:
+    """Everything that the page of one certificate shows."""
+
+    file: File
+    domain: str
+    names: list[str]
+    customer: str | None
+    paid_with: str
+    state: State
+    headline: str
+    problem_title: str | None
+    trouble: str | None
+    refund: RefundView
+    actions: list[Action]
+    fingerprint: str | None
+    revoked_because: str | None
+    picture: Markup
+    timeline: list[Happening]
+
+
+def details(session: Session, file: File, viewer: Account) -> DetailsView:
+    """The page of one certificate, and its living fragment."""
+    desk = parts().desk
+    now = desk.clock()
+    certificate, purchase = file.certificate, file.purchase
+    state = State(certificate.state)
+    answer = desk.verdict(certificate, purchase, file.refund)
+    case = desk.case(file, viewer.actor, now)
+    happenings = timeline(session, certificate.id, viewer)
+    is_reviewer = viewer.role in REVIEWERS
+    visited = {one.state for one in happenings}
+    origin = State(file.refund.origin) if file.refund else None
+    paid_with = label_of(PaymentMethod(purchase.payment_method), purchase.payment_account)
+    return DetailsView(
+        file=file,
+        domain=display_name(certificate.domain),
+        names=[display_name(name) for name in certificate.names],
+        customer=customer_name(session, file) if is_reviewer else None,
+        paid_with=account_words(paid_with, viewer),
+        state=state,
+        headline=headline(file, answer, viewer, desk.payable),
+        problem_title=_problem_title(state) if certificate.problem else None,
+        trouble=_trouble(certificate, is_reviewer),
+        refund=refund_view(answer, destination_of(file, desk.payable), viewer, now, desk.policy),
+        actions=actions(file, case, viewer),
+        fingerprint=fingerprint_words(certificate.fingerprint) if certificate.fingerprint else None,
+        revoked_because=revocation_words(certificate.revocation_reason) if certificate.revocation_reason else None,
+        # Drawn by the life cycle, which escapes every word in it.
+        picture=Markup(svg(state, visited, next_events(case), origin=origin)),  # noqa: S704
+        timeline=happenings,
+    )
+
+
+def _problem_title(state: State) -> str:
+    return "It could not be revoked" if state is State.ISSUED else "Why it was not issued"
+
+
+def _trouble(certificate: Certificate, is_reviewer: bool) -> str | None:
+    """What holds up the step that the desk owes: the cause for reviewers, that we are on it for the customer."""
+    if certificate.due_at is None or not certificate.work_error:
+        return None
+    if is_reviewer:
+        return f"{certificate.work_error} Tried {certificate.attempts} times; the desk tries again by itself."
+    return "This takes longer than usual. We keep trying by ourselves; you need do nothing."
+
+
+def csr_commands(names: Sequence[str]) -> list[tuple[str, str]]:
+    """How to make a key and a CSR for exactly these names with OpenSSL: (what for, command)."""
+    first = names[0]
+    stem = first.replace("*", "wildcard")
+    # A common name has at most 64 characters (RFC 5280, appendix A.1, ub-common-name).
+    subject = f"/CN={first}" if len(first) <= 64 else "/"
+    alternatives = ",".join(f"DNS:{name}" for name in names)
+    rest = f'-nodes -keyout {stem}.key -out {stem}.csr -subj "{subject}" -addext "subjectAltName={alternatives}"'
+    return [
+        ("EC key, P-256: small and fast", f"openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 {rest}"),
+        ("RSA key, 3072 bits: for very old clients as well", f"openssl req -new -newkey rsa:3072 {rest}"),
+    ]

@@ -1,17 +1,14 @@
-"""A customer's certificates: the list, one with everything about it, and what can be done with it."""
+"""Certificates: the list, one with everything about it, and what can be done with it."""
 
-from typing import Any
+from flask import Blueprint, Response, flash, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
 
-from flask import Blueprint, flash, make_response, render_template, request, url_for
-from werkzeug.wrappers import Response
-
-from certlifecycle import REVIEWERS, Case, Event, EventRefused, judge, possible
+from certlifecycle import Event, EventRefused, judge, possible
 from webapp.access import account, by, customers_only, parts
-from webapp.certificates import help_words, present
-from webapp.certificates.actions import actions, next_events
+from webapp.certificates import listing, present
 from webapp.certificates.forms import RevocationForm, SubmissionForm
 from webapp.certificates.names import display_name
-from webapp.certificates.queries import Search, certificate_file, customer_name, list_page, listed
+from webapp.certificates.queries import Search, certificate_file, list_page, listed
 from webapp.desk import File
 from webapp.error_pages import tell_rows
 from webapp.errors import NotFound, Superseded
@@ -23,4 +20,175 @@ from webapp.refunds.views import live_page, tagged
 
 blueprint = Blueprint("certificates", __name__, url_prefix="/certificates")
 
-Answer = tuple[str, int] | Response
+Answer = str | tuple[str, int] | BaseResponse
+
+
+# Looking
+
+
+@blueprint.get("")
+def list_certificates() -> BaseResponse:
+    """A customer's certificates, or all of them for a reviewer."""
+    desk, search = parts().desk, Search.read(request.args)
+    with parts().database.reading() as session:
+        page = list_page(session, search, account())
+    view = listing.list_view(page, search, account(), desk.clock(), desk.policy)
+    return live_page("certificates/list.html", view=view)
+
+
+@blueprint.get("/<key:certificate_id>/row")
+def row(certificate_id: str) -> BaseResponse:
+    """One row of the list, as it is now."""
+    desk = parts().desk
+    with parts().database.reading() as session:
+        found = listed(session, certificate_id, account())
+    (shown,) = listing.rows([found], account(), desk.clock(), desk.policy)
+    return tagged(render_template("certificates/_row.html", row=shown))
+
+
+@blueprint.get("/<key:certificate_id>")
+def details(certificate_id: str) -> BaseResponse:
+    """One certificate: where it stands, what can be done, the facts, the history."""
+    with parts().database.reading() as session:
+        file = certificate_file(session, certificate_id, account())
+        view = present.details(session, file, account())
+    return live_page("certificates/details.html", view=view)
+
+
+@blueprint.get("/<key:certificate_id>/chain.pem")
+def chain(certificate_id: str) -> Response:
+    """The certificate and those of its issuers, as a server wants them (RFC 8555, section 9.1)."""
+    certificate = _file(certificate_id).certificate
+    if certificate.chain_pem is None:
+        raise NotFound("This certificate has not been issued.", "Look at the certificate to see what comes next.")
+    name = certificate.domain.replace("*", "wildcard")
+    response = Response(certificate.chain_pem, mimetype="application/pem-certificate-chain")
+    response.headers.set("Content-Disposition", "attachment", filename=f"{name}.pem")
+    return response
+
+
+# Handing in
+
+
+@blueprint.get("/<key:certificate_id>/submit")
+@customers_only
+def submit(certificate_id: str) -> Answer:
+    """Ask for the CSR."""
+    file = _file(certificate_id)
+    return _ask_for_csr(file, SubmissionForm(file.certificate.names))
+
+
+@blueprint.post("/<key:certificate_id>/submit")
+@customers_only
+def submit_post(certificate_id: str) -> Answer:
+    """Show what was found in the CSR and, on the second time, hand it in."""
+    file = _file(certificate_id)
+    form = SubmissionForm(file.certificate.names)
+    step = request.form.get("step")
+    if step == "edit" or not form.validate() or form.parsed is None:
+        return _ask_for_csr(file, form), 200 if step == "edit" else 422
+    if step != "send":
+        _require(file, Event.SUBMIT)
+        return render_template("certificates/preview.html", file=file, form=form, **_named(file))
+    handed = Submission(form.parsed.pem, form.parsed.key_description)
+    try:
+        parts().desk.fire(certificate_id, Event.SUBMIT, by(), handed=handed, version=form.version.data)
+    except Superseded as late:
+        if _is_repeated(late, Event.SUBMIT):
+            return go_to(_home(certificate_id))
+        return _ask_for_csr(_file(certificate_id), form, tell_rows(late)), 409
+    flash("Submitted. We check now that the domain is yours.", "success")
+    return go_to(_home(certificate_id))
+
+
+def _ask_for_csr(file: File, form: SubmissionForm, news: str | None = None) -> str:
+    _require(file, Event.SUBMIT)
+    commands = present.csr_commands(file.certificate.names)
+    return render_template(
+        "certificates/submit.html", file=file, form=form, news=news, commands=commands, **_named(file)
+    )
+
+
+@blueprint.post("/<key:certificate_id>/withdraw-submission")
+@customers_only
+def withdraw_submission(certificate_id: str) -> Answer:
+    """Take the CSR back, while nobody has decided about it."""
+    _file(certificate_id)
+    form = VersionForm()
+    version = form.version.data if form.validate() else 0
+    try:
+        parts().desk.fire(certificate_id, Event.WITHDRAW_SUBMISSION, by(), version=version)
+    except Superseded as late:
+        if not _is_repeated(late, Event.WITHDRAW_SUBMISSION):
+            raise
+    else:
+        flash("The submission is withdrawn. Submit it again, or apply for a refund.", "success")
+    return go_to(_home(certificate_id))
+
+
+# Revoking
+
+
+@blueprint.get("/<key:certificate_id>/revoke")
+def revoke(certificate_id: str) -> Answer:
+    """Say what a revocation means, also for the money, and ask for the reason and the domain."""
+    file = _file(certificate_id)
+    return _ask_for_reason(file, RevocationForm(file.certificate.domain))
+
+
+@blueprint.post("/<key:certificate_id>/revoke")
+def revoke_post(certificate_id: str) -> Answer:
+    """Ask the certificate authority to revoke."""
+    file = _file(certificate_id)
+    form = RevocationForm(file.certificate.domain)
+    if not form.validate():
+        return _ask_for_reason(file, form), 422
+    try:
+        parts().desk.fire(certificate_id, Event.REVOKE, by(), reason=form.reason.data, version=form.version.data)
+    except Superseded as late:
+        if _is_repeated(late, Event.REVOKE):
+            return go_to(_home(certificate_id))
+        return _ask_for_reason(_file(certificate_id), form, tell_rows(late)), 409
+    flash("The certificate authority was asked to revoke it, and confirms in a moment.", "success")
+    return go_to(_home(certificate_id))
+
+
+def _ask_for_reason(file: File, form: RevocationForm, news: str | None = None) -> str:
+    _require(file, Event.REVOKE)
+    desk = parts().desk
+    now = desk.clock()
+    answer = present.after_revocation(file, now, desk.policy)
+    to = destination(file.purchase, desk.payable)
+    refund = present.refund_view(answer, to, account(), now, desk.policy)
+    return render_template("certificates/revoke.html", file=file, form=form, news=news, refund=refund, **_named(file))
+
+
+# What these share
+
+
+def _file(certificate_id: str) -> File:
+    with parts().database.reading() as session:
+        return certificate_file(session, certificate_id, account())
+
+
+def _home(certificate_id: str) -> str:
+    return url_for("certificates.details", certificate_id=certificate_id)
+
+
+def _named(file: File) -> dict[str, object]:
+    """How the certificate is called, and the way back to it."""
+    return {"domain": display_name(file.certificate.domain), "home": _home(file.certificate.id)}
+
+
+def _require(file: File, event: Event) -> None:
+    """Show a form only to whoever could send it now; raises :class:`~certlifecycle.EventRefused`."""
+    case = parts().desk.case(file, account().actor, parts().desk.clock())
+    permission = judge(case, event)
+    if not permission.offered:
+        raise EventRefused(permission, possible(case))
+
+
+def _is_repeated(late: Superseded, event: Event) -> bool:
+    """Whether what came first was this very change by the same person: a button pressed twice."""
+    first = late.rows[0] if late.rows else None
+    return first is not None and first.event == event and first.actor_id == account().id

@@ -1,7 +1,8 @@
-"""Fetching what waits for a reviewer, and the evidence about one case."""
+"""Fetching what waits for a reviewer, and what is known around one case."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, cast
@@ -12,7 +13,6 @@ from sqlmodel import Session, col, func, select
 
 from certlifecycle import RefundPolicy, State
 from certlifecycle.calendar import Promise, business_days_after, latest_instant
-from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Purchase
 from webapp.desk import File
@@ -30,6 +30,10 @@ class Kind(StrEnum):
     REFUND = "refund"
 
 
+KINDS = {State.SUBMITTED: Kind.VERIFICATION, State.REFUND_REQUESTED: Kind.REFUND}
+"""The states in which a certificate waits for a reviewer, and for what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """One case in the queue, without its papers. ``due_at`` is the first instant at which it is late."""
@@ -41,8 +45,8 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One case of the queue with what its row tells."""
+class QueueItem:
+    """One case with what its row tells."""
 
     waiting: Waiting
     file: File
@@ -51,36 +55,95 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """What is known of a certificate's customer."""
+    """What is known of a customer: how many certificates, and how many other applications had each outcome."""
 
     account: Account
     certificates: int
     refunds: dict[Outcome, int]
-    """How many other applications had each outcome."""
 
 
 def waiting(session: Session, policy: RefundPolicy) -> list[Waiting]:
     """Everything that waits for a reviewer, the nearest to its deadline first and then the oldest.
 
     A refund is due when the latest day promised to the customer ends, a verification after
-    :data:`VERIFICATION_DAYS`, both in the policy's time zone and calendar. The order needs the calendar, so it is made
+    :data:`VERIFICATION_DAYS`, both in the policy's time zone. The order needs the business calendar, so it is made
     here and not by the database; only keys and dates are read.
     """
     found = session.execute(
         sa.select(
             col(Certificate.id),
             col(Certificate.state),
-            sa.func.coalesce(Certificate.submitted_at, Certificate.state_since, type_=Certificate.state_since.type),
+            col(Certificate.submitted_at),
+            col(Certificate.state_since),
             col(Refund.applied_at),
             col(Refund.latest),
         )
         .outerjoin(Refund, sa.and_(col(Refund.certificate_id) == Certificate.id, col(Refund.closed_at).is_(None)))
-        .where(col(Certificate.state).in_((State.SUBMITTED, State.REFUND_REQUESTED)))
+        .where(col(Certificate.state).in_(tuple(KINDS)))
     )
     cases = [
-        _refund(key, applied_at, latest, policy)
+        Waiting(key, Kind.REFUND, applied_at, end_of_day(latest, policy))
         if state == State.REFUND_REQUESTED
-        else _verification(key, submitted_at, policy)
-        for key, state, submitted_at, applied_at, latest in found
+        else Waiting(key, Kind.VERIFICATION, submitted_at or since, verification_due(submitted_at or since, policy))
+        for key, state, submitted_at, since, applied_at, latest in found
     ]
     return sorted(cases, key=lambda one: (one.due_at, one.since, one.certificate_id))
+
+
+def verification_due(submitted_at: datetime, policy: RefundPolicy) -> datetime:
+    """The instant from which a verification is late."""
+    day = submitted_at.astimezone(policy.zone).date()
+    return end_of_day(_target(day, policy.calendar), policy)
+
+
+@lru_cache(maxsize=1024)
+def _target(day: date, calendar: str) -> date:
+    return business_days_after(day, VERIFICATION_DAYS, calendar)
+
+
+def end_of_day(day: date, policy: RefundPolicy) -> datetime:
+    """The instant at which a day ends where the vendor is."""
+    return latest_instant(Promise(day, day), policy.zone)
+
+
+def items(session: Session, wanted: Sequence[Waiting]) -> list[QueueItem]:
+    """The papers of these cases, in their order. What was decided in the meantime is left out."""
+    keys = [one.certificate_id for one in wanted]
+    found = session.exec(
+        select(Certificate, Purchase, Account.name)
+        .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
+        .join(Account, col(Account.id) == Certificate.customer_id)
+        .where(col(Certificate.id).in_(keys), col(Certificate.state).in_(tuple(KINDS)))
+        .options(*(defer(cast(QueryableAttribute[Any], one)) for one in (Certificate.csr_pem, Certificate.chain_pem)))
+    ).all()
+    refunds = {
+        one.certificate_id: one
+        for one in session.exec(
+            select(Refund).where(col(Refund.certificate_id).in_(keys), col(Refund.closed_at).is_(None))
+        ).all()
+    }
+    approvals = session.exec(
+        select(RefundApproval).where(col(RefundApproval.refund_id).in_([one.id for one in refunds.values()]))
+    ).all()
+    rows = {}
+    for certificate, purchase, name in found:
+        refund = refunds.get(certificate.id)
+        given = tuple(one for one in approvals if refund and (one.refund_id, one.round) == (refund.id, refund.round))
+        rows[certificate.id] = (File(certificate, purchase, refund, given), name)
+    return [QueueItem(one, *rows[one.certificate_id]) for one in wanted if one.certificate_id in rows]
+
+
+def customer_of(session: Session, file: File) -> Customer:
+    """Who the customer is, and what they bought and had refunded besides this."""
+    customer_id = file.certificate.customer_id
+    account = session.exec(select(Account).where(Account.id == customer_id)).one()
+    certificates = session.exec(
+        select(func.count()).select_from(Certificate).where(Certificate.customer_id == customer_id)
+    ).one()
+    here = file.refund.id if file.refund else ""
+    outcomes = session.exec(
+        select(Refund.outcome, func.count())
+        .where(Refund.customer_id == customer_id, Refund.id != here)
+        .group_by(col(Refund.outcome))
+    ).all()
+    return Customer(account, certificates, {Outcome(outcome): count for outcome, count in outcomes})

@@ -73,7 +73,7 @@
       polling.seconds = Number(place?.dataset.livePoll) || POLL_SECONDS;
       this.readyState = EventSource.CONNECTING;
       this.types = new Set(["change", "refresh", "heartbeat"]);
-      this.arrived = []; // What was told while something else was on its way from the server.
+      this.arrived = []; // What was told while an answer was on its way from the server.
       this.heartbeat = 15;
       this.failures = 0;
       this.broken = false;
@@ -165,10 +165,11 @@
       } else if (event.type === "refresh") {
         setTimeout(refresh, Math.random() * 500);
       } else if (event.type === "change") {
+        if (flights.size) this.arrived.push("change", `certificate-${event.data}`);
         this.pending = event;
         if (!this.resting) this.tellChange();
       } else {
-        this.tell(event.type, event);
+        this.tell(event);
       }
     };
 
@@ -191,18 +192,17 @@
       const event = this.pending;
       this.pending = null;
       this.resting = event && setTimeout(() => this.tellChange(), CHANGES_MS);
-      if (event) this.tell("change", event);
+      if (event) this.tell(event);
     }
 
-    tell(type, { data, lastEventId }) {
-      this.arrived.push(type);
-      if (!flights.size) this.arrived.length = 0;
+    tell({ type, data, lastEventId }) {
       this.dispatchEvent(new MessageEvent(type, { data, lastEventId }));
     }
 
     // Fragments that came with an answer did not hear what was told while that answer was on its way.
     repeat(from) {
       for (const type of new Set(this.arrived.slice(from))) this.dispatchEvent(new MessageEvent(type));
+      if (!flights.size) this.arrived.length = 0;
     }
 
     drop() {
@@ -235,6 +235,7 @@
     }
   }
 
+  htmx.config.defaultSettleDelay = 0; // Until it settles, a new fragment hears nothing.
   htmx.createEventSource = (url) => {
     stream?.close();
     stream = new Stream(url, document.querySelector("[sse-connect]"));
@@ -300,20 +301,46 @@
   }
   const settleSoon = () => setTimeout(settle);
 
-  // The same answer again is not swapped in: nothing flickers, keeps its focus less well or is announced twice.
+  // An element as the desk sent it: without what htmx, this script and the reader have set on it since.
+  function plain(element) {
+    const copy = element.cloneNode(true);
+    for (const one of [copy, ...copy.querySelectorAll("[class*=htmx-], .is-changed")]) {
+      const own = [...one.classList].filter((name) => name.startsWith("htmx-") || name === "is-changed");
+      one.classList.remove(...own);
+      if (!one.classList.length) one.removeAttribute("class");
+    }
+    copy.removeAttribute("data-live-held");
+    for (const one of copy.querySelectorAll("details[open]")) one.removeAttribute("open");
+    return copy;
+  }
+
+  // The same answer again is not swapped in: nothing flickers, loses the focus or is announced twice.
   function isUnchanged(target, html) {
     const answer = document.createElement("template");
     answer.innerHTML = html;
-    if (answer.content.children.length !== 1) return false;
-    const shown = target.cloneNode(true);
-    for (const element of [shown, ...shown.querySelectorAll("[class*=htmx-]")]) {
-      for (const name of [...element.classList]) if (name.startsWith("htmx-")) element.classList.remove(name);
-      if (!element.classList.length) element.removeAttribute("class");
+    const { children } = answer.content;
+    return children.length === 1 && plain(target).isEqualNode(children[0]);
+  }
+
+  // What the reader has opened, and what to compare with in order to light up what is new.
+  function remember(target) {
+    const marked = [target, ...target.querySelectorAll("[id]")].filter((one) => one.hasAttribute("data-flash"));
+    return {
+      within: key(target),
+      opened: [...target.querySelectorAll("details[open][id]")].map((one) => one.id),
+      before: new Map(marked.map((one) => [one.id, plain(one)])),
+    };
+  }
+
+  function restore({ within, opened, before }) {
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    const target = typeof within === "string" ? document.getElementById(within) : within;
+    const marked = target ? [target, ...target.querySelectorAll("[id]")] : [];
+    for (const one of marked.filter((one) => one.hasAttribute("data-flash"))) {
+      if (before.get(one.id)?.isEqualNode(plain(one))) continue;
+      one.classList.add("is-changed");
+      one.addEventListener("animationend", () => one.classList.remove("is-changed"), { once: true });
     }
-    shown.removeAttribute("data-live-held");
-    // What the reader has opened is not part of the answer.
-    for (const element of shown.querySelectorAll("details[open]")) element.removeAttribute("open");
-    return shown.isEqualNode(answer.content.firstElementChild);
   }
 
   function landed(xhr) {
@@ -322,7 +349,7 @@
     if (flight.refresh) polling.answered(xhr.status);
     else stream?.repeat(flight.heard);
     if (xhr.status === 401) stream?.end();
-    for (const id of flight.opened) document.getElementById(id)?.setAttribute("open", "");
+    if (flight.shown) restore(flight.shown);
     settleSoon();
   }
 
@@ -335,7 +362,7 @@
   document.addEventListener("htmx:beforeSend", ({ detail: { xhr, elt, target, requestConfig } }) => {
     const isOne = isRefresh(requestConfig.triggeringEvent);
     if (isOne) owed.delete(key(elt));
-    flights.set(xhr, { target, refresh: isOne, heard: stream?.arrived.length ?? 0, opened: [] });
+    flights.set(xhr, { target, refresh: isOne, heard: stream?.arrived.length ?? 0 });
     xhr.addEventListener("loadend", () => landed(xhr));
   });
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
@@ -348,8 +375,7 @@
     } else if (isUnchanged(detail.target, detail.serverResponse)) {
       detail.shouldSwap = false;
     } else {
-      const opened = detail.target.querySelectorAll("details[open][id]");
-      flights.get(detail.xhr).opened = [...opened].map((element) => element.id);
+      flights.get(detail.xhr).shown = remember(detail.target);
     }
   });
   document.addEventListener("htmx:afterSettle", () => status && show(status));
