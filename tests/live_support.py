@@ -2,22 +2,17 @@
 
 import asyncio
 import json
-import os
-import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
-
-import pytest
 
 from webapp.live.hub import Hub
 from webapp.live.process import open_source
@@ -257,10 +252,10 @@ class Stream:
     async def change(self) -> tuple[str, int]:
         """The next change: its two events, as (certificate, id)."""
         first, second = await self.event(), await self.event()
-        assert second.name == "change", (first, second)
-        assert first.name == f"certificate-{second.data}"
-        assert first.data == second.id
-        return second.data, int(first.data)
+        assert (first.name, first.id) == ("change", None), (first, second)
+        assert second.name == f"certificate-{first.data}"
+        assert second.data == second.id
+        return first.data, int(second.data)
 
     async def rest(self) -> bytes:
         """Everything up to the end of the connection."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from conftest import required
 from live_support import ALICE, PATIENCE, HubProcess, Writer, free_port, make_sqlite, ticket
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -242,7 +243,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if not CHROMIUM.exists():
-        pytest.skip("Chromium is missing: apt-get install chromium")
+        required("Chromium", "apt-get install chromium")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield running

@@ -1,32 +1,22 @@
 """Changes out of a real PostgreSQL, through interruptions and commits out of order."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
-from live_support import (
-    ALICE,
-    BOB,
-    RITA,
-    PostgresServer,
-    Stream,
-    Writer,
-    health,
-    hub_at,
-    play,
-    postgres_server,
-    ticket,
-    until_healthy,
-)
+import sqlalchemy as sa
+from live_support import ALICE, BOB, POSTGRES_SCHEMA, RITA, Stream, Writer, health, hub_at, play, ticket, until_healthy
+from postgres import PostgresServer
 
 pytestmark = pytest.mark.postgres
 INSERT = "INSERT INTO history (certificate_id, customer_id, event) VALUES (%s, %s, 'verify') RETURNING id"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres_server() as running:
-        yield running
+@pytest.fixture
+def url(postgres_server: PostgresServer) -> str:
+    """A desk in a database of its own."""
+    address = postgres_server.create()
+    with connect(address) as connection:
+        connection.execute(POSTGRES_SCHEMA)
+    return address
 
 
 def connect(url: str) -> psycopg.Connection:
@@ -41,7 +31,7 @@ def insert(connection: psycopg.Connection, certificate: str, customer: str = ALI
     return int(row[0])
 
 
-def test_changes_of_another_process_reach_whom_they_concern(server: PostgresServer) -> None:
+def test_changes_of_another_process_reach_whom_they_concern(url: str) -> None:
     async def scenario() -> None:
         async with hub_at(url) as port:
             alice, bob = await Stream.open(port, ticket(ALICE)), await Stream.open(port, ticket(BOB))
@@ -51,12 +41,11 @@ def test_changes_of_another_process_reach_whom_they_concern(server: PostgresServ
             assert await bob.change() == ("c2", second)
             assert [await rita.change(), await rita.change()] == [("c1", first), ("c2", second)]
 
-    url = server.make_desk()
     with Writer(url) as writer:
         play(scenario())
 
 
-def test_what_is_rolled_back_is_never_told(server: PostgresServer) -> None:
+def test_what_is_rolled_back_is_never_told(url: str) -> None:
     async def scenario() -> None:
         async with hub_at(url) as port:
             stream = await Stream.open(port, ticket())
@@ -66,12 +55,11 @@ def test_what_is_rolled_back_is_never_told(server: PostgresServer) -> None:
             connection.commit()
             assert await stream.change() == ("c2", number)
 
-    url = server.make_desk()
     with connect(url) as connection:
         play(scenario())
 
 
-def test_a_change_committed_after_one_with_a_higher_id_is_replayed(server: PostgresServer) -> None:
+def test_a_change_committed_after_one_with_a_higher_id_is_replayed(url: str) -> None:
     async def scenario() -> None:
         async with hub_at(url) as port:
             stream = await Stream.open(port, ticket())
@@ -90,12 +78,11 @@ def test_a_change_committed_after_one_with_a_higher_id_is_replayed(server: Postg
             later = await Stream.open(port, ticket(), last_event_id=higher)
             assert ("c1", lower) in [await later.change(), await later.change()]
 
-    url = server.make_desk()
     with connect(url) as early, connect(url) as late:
         play(scenario())
 
 
-def test_a_lost_connection_is_made_again_and_everybody_looks(server: PostgresServer) -> None:
+def test_a_lost_connection_is_made_again_and_everybody_looks(url: str) -> None:
     async def scenario() -> None:
         async with hub_at(url) as port:
             stream = await Stream.open(port, ticket())
@@ -118,22 +105,21 @@ def test_a_lost_connection_is_made_again_and_everybody_looks(server: PostgresSer
                 assert (await stream.event()).id == str(number)
                 assert missed < number
 
-    url = server.make_desk()
     with connect(url) as connection:
         play(scenario())
 
 
-def test_viewers_are_not_kept_before_a_dead_bus(server: PostgresServer) -> None:
+def test_viewers_are_not_kept_before_a_dead_bus(url: str, postgres_server: PostgresServer) -> None:
     async def scenario() -> None:
         async with hub_at(url, bus_grace=0.1) as port:
             stream = await Stream.open(port, ticket())
-            server.stop()
-            try:
+            with psycopg.connect(elsewhere, autocommit=True) as outside:
+                outside.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+                outside.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
                 await stream.rest()
                 assert (await health(port))[0] == 503
                 assert (await Stream.open(port, ticket())).status == 503
-            finally:
-                server.start()
+                outside.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
             await until_healthy(port)
             back = await Stream.open(port, ticket())
             with connect(url) as connection:
@@ -141,11 +127,12 @@ def test_viewers_are_not_kept_before_a_dead_bus(server: PostgresServer) -> None:
                 connection.commit()
             assert await back.change() == ("c1", number)
 
-    url = server.make_desk()
+    name = sa.make_url(url).database
+    elsewhere = postgres_server.url("postgres").replace("+psycopg", "")
     play(scenario())
 
 
-def test_a_notification_that_makes_no_sense_is_left_out(server: PostgresServer) -> None:
+def test_a_notification_that_makes_no_sense_is_left_out(url: str) -> None:
     async def scenario() -> None:
         async with hub_at(url) as port:
             stream = await Stream.open(port, ticket())
@@ -155,6 +142,5 @@ def test_a_notification_that_makes_no_sense_is_left_out(server: PostgresServer) 
             connection.commit()
             assert await stream.change() == ("c1", number)
 
-    url = server.make_desk()
     with connect(url) as connection:
         play(scenario())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from live_support import ALICE, BOB, RITA, Stream, hub_at, make_sqlite, play, postgres_server, ticket
+from live_support import ALICE, BOB, POSTGRES_SCHEMA, RITA, Stream, hub_at, make_sqlite, play, ticket
 
 from webapp.columns import UtcDateTime
 from webapp.live.viewers import SessionCheck
@@ -19,12 +19,15 @@ OWN = (f"customer:{ALICE}",)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        yield make_sqlite(tmp_path / "desk.sqlite3")
-    else:
-        with postgres_server() as server:
-            yield server.make_desk()
+        return make_sqlite(tmp_path / "desk.sqlite3")
+    address: str = request.getfixturevalue("postgres_server").create()
+    engine = sa.create_engine(address)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(POSTGRES_SCHEMA)
+    engine.dispose()
+    return address
 
 
 @pytest.fixture

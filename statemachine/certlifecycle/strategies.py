@@ -41,7 +41,7 @@ def policies() -> SearchStrategy[RefundPolicy]:
         basis=st.sampled_from(Basis),
         window_days=st.integers(1, 366),
         revocation_inside=st.booleans(),
-        fee_minor=st.sampled_from((0, 0, 500, 60_000)),
+        fee_minor=st.sampled_from((0, 0, 1_000, 60_000)),
         voucher_refundable=st.booleans(),
         two_reviewers_above_minor=limits,
         review_days=review,

@@ -277,5 +277,6 @@ def _check_signatures(certificates: list[x509.Certificate]) -> None:
 def _check_validity(issued: IssuedCertificate, now: datetime) -> None:
     if issued.not_before > now.astimezone(UTC) + CLOCK_SKEW:
         raise BadCertificate(f"The certificate is not valid before {issued.not_before:%Y-%m-%d %H:%M} UTC.")
-    if issued.not_after <= now.astimezone(UTC):
+    # The second of notAfter still counts.
+    if issued.not_after + timedelta(seconds=1) <= now.astimezone(UTC):
         raise BadCertificate(f"The certificate was valid only until {issued.not_after:%Y-%m-%d %H:%M} UTC.")

@@ -1,7 +1,6 @@
 """The forms about a certificate: handing in a CSR, and revoking."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from wtforms import Field, FileField, RadioField, StringField, TextAreaField
 from wtforms.validators import InputRequired, ValidationError
@@ -22,8 +21,8 @@ class SubmissionForm(VersionForm):
     )
     upload = FileField("Or choose the file", render_kw={"accept": ".csr,.pem,.req,.der,.txt"})
 
-    def __init__(self, ordered_names: Sequence[str], **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, ordered_names: Sequence[str]) -> None:
+        super().__init__()
         self.ordered_names = ordered_names
         self.parsed: ParsedCsr | None = None
 
@@ -59,8 +58,8 @@ class RevocationForm(VersionForm):
         render_kw={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"},
     )
 
-    def __init__(self, certificate_domain: str, **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, certificate_domain: str) -> None:
+        super().__init__()
         self.certificate_domain = certificate_domain
 
     def validate_domain(self, field: Field) -> None:

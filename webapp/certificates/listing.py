@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from flask import url_for
 
@@ -12,8 +13,10 @@ from webapp.certificates.actions import WAITING_FOR_REVIEW
 from webapp.certificates.facts import facts_of
 from webapp.certificates.names import display_name
 from webapp.certificates.present import SOON, open_until, time_left
-from webapp.certificates.queries import STATES_ON, Counts, Listed, ListPage, Search, Tab
+from webapp.certificates.queries import STATES_ON, Counts, Listed, ListPage, Place, Search, Tab
 from webapp.wording import STATE_WORDS, words
+
+list_address = partial(url_for, "certificates.list_certificates")
 
 TAB_WORDS = {Tab.UNSIGNED: "Unsigned", Tab.SIGNED: "Signed"}
 
@@ -114,7 +117,7 @@ def _next_thing(
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """What stands where there are no rows: what belongs there, and how it gets there. ``action`` is (label, address)."""
+    """What stands where there are no rows: why, and what to do. ``action`` is (label, address)."""
 
     title: str
     text: str
@@ -145,9 +148,21 @@ def list_view(page: ListPage, search: Search, viewer: Account, now: datetime, po
     """What the page and its living fragment show."""
     tab, text = page.tab, search.text
 
-    def address(tab: Tab, state: State | None, **place: object) -> str:
-        known = {name: str(value) for name, value in place.items() if value}
-        return url_for("certificates.list_certificates", tab=tab.value, state=state, q=text or None, **known)
+    def address(
+        tab: Tab,
+        state: State | None,
+        after: Place | None = None,
+        before: Place | None = None,
+        is_last: bool = False,
+    ) -> str:
+        return list_address(
+            tab=tab.value,
+            state=state,
+            q=text or None,
+            after=str(after) if after else None,
+            before=str(before) if before else None,
+            page="last" if is_last else None,
+        )
 
     def tab_address(other: Tab) -> str:
         return address(other, search.state if search.state in STATES_ON[other] else None)
@@ -157,8 +172,8 @@ def list_view(page: ListPage, search: Search, viewer: Account, now: datetime, po
         tab=tab,
         text=text,
         state=search.state or "",
-        url=address(tab, search.state, after=search.after, before=search.before, page="last" if search.is_last else ""),
-        clear_url=url_for("certificates.list_certificates", tab=tab.value) if text or search.state else None,
+        url=address(tab, search.state, search.after, search.before, search.is_last),
+        clear_url=list_address(tab=tab.value) if text or search.state else None,
         tabs=[(TAB_WORDS[one], tab_address(one), one is tab, page.counts.on(one)) for one in Tab],
         states=[("", "Any state"), *((state.value, STATE_WORDS[state]) for state in STATES_ON[tab])],
         rows=rows(page.rows, viewer, now, policy),
@@ -166,7 +181,7 @@ def list_view(page: ListPage, search: Search, viewer: Account, now: datetime, po
         first=address(tab, search.state) if page.newer else None,
         newer=address(tab, search.state, before=page.newer) if page.newer else None,
         older=address(tab, search.state, after=page.older) if page.older else None,
-        last=address(tab, search.state, page="last") if page.older else None,
+        last=address(tab, search.state, is_last=True) if page.older else None,
         empty=None if page.rows else _empty(page.counts, tab, search, viewer),
     )
 
@@ -180,7 +195,7 @@ def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
     )
     if search.text or search.state:
         there = f" {counts.on(other)} on the tab {TAB_WORDS[other]} fit the search." if counts.on(other) else ""
-        clear = url_for("certificates.list_certificates", tab=tab.value)
+        clear = list_address(tab=tab.value)
         text = f"No certificate on the tab {TAB_WORDS[tab]} fits what you are looking for.{there}"
         return Empty("Nothing found", text, to_other if there and not search.state else ("Clear the search", clear))
     if counts.on(other):

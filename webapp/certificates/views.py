@@ -11,7 +11,7 @@ from webapp.certificates.names import display_name
 from webapp.certificates.queries import Search, certificate_file, list_page, listed
 from webapp.desk import File
 from webapp.error_pages import tell_rows
-from webapp.errors import NotFound, Superseded
+from webapp.errors import DeskError, NotFound, Superseded
 from webapp.htmx import go_to
 from webapp.payments.destination import destination
 from webapp.recording import Submission
@@ -115,9 +115,10 @@ def withdraw_submission(certificate_id: str) -> Answer:
     """Take the CSR back, while nobody has decided about it."""
     _file(certificate_id)
     form = VersionForm()
-    version = form.version.data if form.validate() else 0
+    if not form.validate():
+        raise DeskError("The button was not one of this page.", "Go back, load the page again, and press it once more.")
     try:
-        parts().desk.fire(certificate_id, Event.WITHDRAW_SUBMISSION, by(), version=version)
+        parts().desk.fire(certificate_id, Event.WITHDRAW_SUBMISSION, by(), version=form.version.data)
     except Superseded as late:
         if not _is_repeated(late, Event.WITHDRAW_SUBMISSION):
             raise

@@ -80,14 +80,14 @@ def stream_head(headers: Mapping[str, str], retry_milliseconds: int) -> bytes:
 
 
 def change_frames(change: Change) -> bytes:
-    """The two events of a change: the certificate's own, and ``change`` for whoever follows them all.
+    """The two events of a change: ``change`` for whoever follows them all, and the certificate's own.
 
-    The id stands on the second only, so that a stream cut between the two repeats both. The second names the
-    certificate, for a script that cannot know beforehand which events to listen for.
+    The first names the certificate, for a script that cannot know beforehand which events to listen for. The id stands
+    on the second only, so that a stream cut between the two repeats both.
     """
     return (
-        f"event: certificate-{change.certificate_id}\ndata: {change.id}\n\n"
-        f"id: {change.id}\nevent: change\ndata: {change.certificate_id}\n\n"
+        f"event: change\ndata: {change.certificate_id}\n\n"
+        f"id: {change.id}\nevent: certificate-{change.certificate_id}\ndata: {change.id}\n\n"
     ).encode()
 
 

@@ -1,6 +1,6 @@
 """The reviewers' forms. What a reviewer writes in them is read by the customer."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from wtforms import Field, RadioField, TextAreaField
 from wtforms.validators import InputRequired, Length, ValidationError
@@ -69,7 +69,7 @@ def _words(label: str) -> TextAreaField:
 class ReasonForm(VersionForm):
     """Why something is refused: a standard reason, one's own words, or both."""
 
-    standards: dict[str, Standard] = {}
+    standards: ClassVar[dict[str, Standard]] = {}
     standard: RadioField
     words: TextAreaField
 
@@ -78,6 +78,11 @@ class ReasonForm(VersionForm):
         """What the customer reads: the standard sentence, then the reviewer's own."""
         known = self.standards.get(self.standard.data or "")
         return "\n".join(filter(None, [known.reason if known else "", self.words.data]))
+
+    @property
+    def written(self) -> str:
+        """What the reviewer typed, to be shown where the form can no longer be."""
+        return self.words.data or ""
 
     @property
     def notes(self) -> dict[str, str]:
@@ -105,6 +110,11 @@ class RejectForm(ReasonForm):
     standard = _standard(REFUSALS)
     words = _words("In your own words")
     instructions = _words("What the customer can do now")
+
+    @property
+    def written(self) -> str:
+        """What the reviewer typed, to be shown where the form can no longer be."""
+        return "\n".join(filter(None, [self.words.data, self.instructions.data]))
 
     @property
     def advice(self) -> str:

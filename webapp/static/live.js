@@ -202,7 +202,6 @@
     // Fragments that came with an answer did not hear what was told while that answer was on its way.
     repeat(from) {
       for (const type of new Set(this.arrived.slice(from))) this.dispatchEvent(new MessageEvent(type));
-      if (!flights.size) this.arrived.length = 0;
     }
 
     drop() {
@@ -348,6 +347,7 @@
     flights.delete(xhr);
     if (flight.refresh) polling.answered(xhr.status);
     else stream?.repeat(flight.heard);
+    if (!flights.size) stream?.arrived.splice(0);
     if (xhr.status === 401) stream?.end();
     if (flight.shown) restore(flight.shown);
     settleSoon();

@@ -1,0 +1,50 @@
+"""The order form."""
+
+from flask_wtf import FlaskForm
+from wtforms import Field, StringField
+from wtforms.validators import InputRequired, Regexp, ValidationError
+from wtforms.widgets import HiddenInput
+
+from webapp.catalogue import Product
+from webapp.certificates.names import NameRejected, read_domain
+from webapp.columns import new_id
+
+
+class OrderForm(FlaskForm):
+    """For which domain. ``order_id`` is made with the form, so that a button pressed twice buys once.
+
+    ``wanted`` is the domain as the certificate will bear it, once the form is valid.
+    """
+
+    order_id = StringField(
+        "This form",
+        widget=HiddenInput(),
+        default=new_id,
+        validators=[
+            InputRequired("The form came without its number. Load the page again."),
+            Regexp(r"^[0-9a-f]{32}\Z", message="The form's number makes no sense. Load the page again."),
+        ],
+    )
+    domain = StringField(
+        "Domain",
+        validators=[InputRequired("Enter the domain that the certificate is for.")],
+        render_kw={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "inputmode": "url"},
+    )
+
+    def __init__(self, product: Product) -> None:
+        super().__init__()
+        self.product = product
+        self.wanted = ""
+
+    def validate_domain(self, field: Field) -> None:
+        """Read the domain, and see that it suits the product."""
+        try:
+            domain = read_domain(field.data)
+        except NameRejected as rejected:
+            raise ValidationError(str(rejected)) from None
+        is_wildcard = domain.startswith("*.")
+        if self.product.wildcard:
+            domain = f"*.{domain.removeprefix('*.')}"
+        elif is_wildcard:
+            raise ValidationError("This product is for one name. For every name below a domain, order a wildcard.")
+        self.wanted = domain
