@@ -77,6 +77,8 @@ def test_a_name_is_read_into_its_canonical_form(typed, canonical):
         ("\ud800.example.com", "U+D800"),
         ("exam\u00a0ple.com", "U+00A0"),
         ('"><script>.example.com', "cannot have"),
+        # A variation selector is dropped on the way, and a number is left.
+        ("www.example.1\ufe0f", "not a domain name"),
     ],
 )
 def test_what_is_no_name_is_refused_in_words(typed, words):

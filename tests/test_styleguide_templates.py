@@ -25,24 +25,13 @@ from conftest import required
 from flask import Flask, flash, render_template, render_template_string
 from jinja2 import StrictUndefined, UndefinedError
 from werkzeug.serving import make_server
-from wtforms import (
-    BooleanField,
-    EmailField,
-    FileField,
-    Form,
-    PasswordField,
-    RadioField,
-    SelectField,
-    StringField,
-    TextAreaField,
-)
-from wtforms.validators import InputRequired, ValidationError
 
 from certlifecycle import State
 from certlifecycle.diagram import svg
 from certlifecycle.policy import Outlook
 from certlifecycle.states import Mover
 from webapp import wording
+from webapp.styleguide import SampleForm, refused_form
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = ROOT / "templates"
@@ -50,34 +39,6 @@ STATIC = ROOT / "webapp" / "static"
 CSS = (STATIC / "desk.css").read_text()
 NOW = datetime(2026, 11, 23, 6, 5, tzinfo=UTC)
 IMPORTS = '{% import "_macros.html" as ui %}{% import "_components.html" as parts %}{% import "_forms.html" as forms %}'
-# The stubs know pairs only, which WTForms itself warns of.
-ACCOUNTS: Any = ["Alipay account ending 88", "Balance"]
-REASONS: Any = ["Ordered twice", "Another reason"]
-PRODUCTS: Any = ["dv", "ov", "wildcard"]
-
-
-class SampleForm(Form):
-    """One field of every kind."""
-
-    domain = StringField("Domain", [InputRequired("Enter a domain.")])
-    password = PasswordField("Password", [InputRequired("Enter your password.")])
-    csr = TextAreaField("Signing request (CSR)", [InputRequired("Paste a signing request.")])
-    upload = FileField("File")
-    account = SelectField("Account", choices=ACCOUNTS)
-    reason = RadioField(
-        "Refund reason",
-        [InputRequired("Choose a reason.")],
-        choices=REASONS,
-    )
-    product = RadioField("Product", choices=PRODUCTS, default="dv")
-    remember = BooleanField("Keep me signed in")
-    note = TextAreaField("Note to the customer")
-    confirm = StringField("Domain", [InputRequired("Type the domain.")])
-    email = EmailField("Email address", [InputRequired("Enter your email address.")])
-    secret = PasswordField("Password", [InputRequired("Enter your password.")])
-
-    def validate_remember(self, _field: BooleanField) -> None:
-        raise ValidationError("Not on this computer.")
 
 
 class Person:
@@ -86,13 +47,6 @@ class Person:
     name = "A. Customer"
     email = "customer@example.com"
     role = "customer"
-
-
-def refused_form() -> SampleForm:
-    form = SampleForm(prefix="refused-")
-    del form.confirm, form.email, form.secret
-    form.validate()
-    return form
 
 
 def style_guide() -> str:

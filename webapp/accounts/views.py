@@ -4,6 +4,7 @@ from flask import Blueprint, flash, g, redirect, render_template, request, sessi
 from sqlmodel import col, select
 from werkzeug.wrappers import Response
 
+from webapp import demo
 from webapp.access import parts, public
 from webapp.accounts import sessions
 from webapp.accounts.forms import SignInForm
@@ -20,7 +21,7 @@ def sign_in() -> str | Response:
     """Ask who it is; whoever is signed in already goes on."""
     if g.account is not None:
         return redirect(own_path(request.args.get("next")), 303)
-    return render_template("accounts/sign_in.html", form=SignInForm())
+    return _page(SignInForm())
 
 
 @blueprint.post("/sign-in")
@@ -29,7 +30,7 @@ def sign_in_post() -> tuple[str, int] | Response:
     """Open a session for the right password. A wrong one and an unknown address get the same answer."""
     form = SignInForm()
     if not form.validate():
-        return render_template("accounts/sign_in.html", form=form), 422
+        return _page(form), 422
     desk = parts()
     with desk.database.reading() as reading:
         account = reading.exec(
@@ -42,7 +43,7 @@ def sign_in_post() -> tuple[str, int] | Response:
     if account is None or not right:
         message = "This email address and password do not belong together."
         form.form_errors.append(message)
-        return render_template("accounts/sign_in.html", form=form), 422
+        return _page(form), 422
     with desk.database.writing() as writing:
         token = sessions.begin(writing, account, desk.settings, request, desk.desk.clock())
     # Nothing of the time before signing in stays: neither messages nor the form's secret.
@@ -50,6 +51,12 @@ def sign_in_post() -> tuple[str, int] | Response:
     response = redirect(own_path(request.args.get("next")), 303)
     sessions.set_cookie(response, desk.settings, token)
     return response
+
+
+def _page(form: SignInForm) -> str:
+    # Anybody may walk into a demo shop; a real one says nothing about who is in it.
+    people = demo.PEOPLE if parts().settings.demo else ()
+    return render_template("accounts/sign_in.html", form=form, demo_people=people, demo_password=demo.PASSWORD)
 
 
 @blueprint.post("/sign-out")

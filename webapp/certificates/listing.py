@@ -12,7 +12,7 @@ from webapp.accounts.models import Account
 from webapp.certificates.actions import WAITING_FOR_REVIEW
 from webapp.certificates.facts import facts_of
 from webapp.certificates.names import display_name
-from webapp.certificates.present import SOON, open_until, time_left
+from webapp.certificates.present import SOON, mover_of, open_until, time_left
 from webapp.certificates.queries import STATES_ON, Counts, Listed, ListPage, Place, Search, Tab
 from webapp.wording import STATE_WORDS, words
 
@@ -78,7 +78,7 @@ def _row(
         domain=display_name(certificate.domain),
         product=" · ".join(line),
         state=state,
-        mover=state.mover,
+        mover=mover_of(state, answer),
         outlook=answer.outlook,
         # The step is what the customer can do; it names the deadline as well.
         sentence=words().say(answer.next_step or answer.sentence),
@@ -208,7 +208,6 @@ def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
     if viewer.role in REVIEWERS:
         return Empty("No certificates yet", "As soon as a customer orders one, it stands here.")
     text = (
-        "Order one: you pay from your balance, hand in a CSR, and we have it issued. Until it is submitted, you can "
-        "have your money back at any time."
+        "Order one: you pay from your balance, hand in a CSR, and once we know that the domain is yours it is issued."
     )
     return Empty("You have no certificates yet", text, ("Order a certificate", url_for("ordering.price_list")))

@@ -11,6 +11,7 @@ from certlifecycle import (
     REVIEWERS,
     Event,
     Money,
+    Mover,
     Outlook,
     RefundPolicy,
     RevocationReason,
@@ -77,6 +78,11 @@ def open_until(answer: Verdict, now: datetime) -> datetime | None:
     if answer.deadline is None or answer.deadline < now:
         return None
     return answer.deadline if answer.outlook in (Outlook.NOW, Outlook.AFTER_A_STEP) else None
+
+
+def mover_of(state: State, answer: Verdict) -> Mover:
+    """Whose move it is; a revoked certificate that is not paid back any more asks nothing of anybody."""
+    return Mover.NOBODY if state is State.REVOKED and answer.outlook is Outlook.NEVER else state.mover
 
 
 def account_words(label: str, viewer: Account) -> str:
@@ -186,7 +192,9 @@ def headline(file: File, answer: Verdict, viewer: Account, payable: frozenset[Pa
         case State.VERIFIED:
             return "Approved. The certificate authority is issuing it; this page changes by itself."
         case State.FAILED:
-            return "It was not issued; why stands below. Submit it again, or apply for a refund."
+            return "It was not issued; why stands below. " + (
+                "Submit it again, or apply for a refund." if answer.eligible else "Submit it again."
+            )
         case State.ISSUED if certificate.not_after:
             return f"Valid until {words().day(certificate.not_after)}. Download it and install it on your server."
         case State.REVOKING:
@@ -204,7 +212,7 @@ def headline(file: File, answer: Verdict, viewer: Account, payable: frozenset[Pa
             paid_to = refund.paid_to or refund.destination
             return f"{refund.amount} went back to {paid_to} on {words().day(refund.paid_at)}. Nothing is left to do."
         case State.REJECTED:
-            return "Your application was refused. See why; then apply again, or keep the certificate."
+            return "Your application was refused. See why, and what you can do now."
     return state.meaning
 
 
@@ -218,6 +226,7 @@ class DetailsView:
     customer: str | None
     paid_with: str
     state: State
+    mover: Mover
     headline: str
     problem_title: str | None
     trouble: str | None
@@ -241,14 +250,15 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     is_reviewer = viewer.role in REVIEWERS
     visited = {one.state for one in happenings}
     origin = State(file.refund.origin) if file.refund else None
-    paid_with = label_of(PaymentMethod(purchase.payment_method), purchase.payment_account)
+    paid_with = account_words(label_of(PaymentMethod(purchase.payment_method), purchase.payment_account), viewer)
     return DetailsView(
         file=file,
         domain=display_name(certificate.domain),
         names=[display_name(name) for name in certificate.names],
         customer=customer_name(session, file) if is_reviewer else None,
-        paid_with=account_words(paid_with, viewer),
+        paid_with=paid_with[:1].upper() + paid_with[1:],
         state=state,
+        mover=mover_of(state, answer),
         headline=headline(file, answer, viewer, desk.payable),
         problem_title=_problem_title(state) if certificate.problem else None,
         trouble=_trouble(certificate, is_reviewer),

@@ -89,7 +89,8 @@ class Search:
         return cls(
             tab,
             state if state in STATES_ON[tab or Tab.UNSIGNED] else None,
-            args.get("q", "").strip()[:LONGEST_SEARCH],
+            # No domain has invisible characters, and PostgreSQL takes no null byte in a text.
+            "".join(filter(str.isprintable, args.get("q", ""))).strip()[:LONGEST_SEARCH],
             Place.read(args.get("after", "")),
             Place.read(args.get("before", "")),
             args.get("page") == "last",

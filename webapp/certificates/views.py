@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from certlifecycle import Event, EventRefused, judge, possible
 from webapp.access import account, by, customers_only, parts
+from webapp.authorities.port import REASON_SENTENCES
 from webapp.certificates import listing, present
 from webapp.certificates.forms import RevocationForm, SubmissionForm
 from webapp.certificates.names import display_name
@@ -89,7 +90,8 @@ def submit_post(certificate_id: str) -> Answer:
         return _ask_for_csr(file, form), 200 if step == "edit" else 422
     if step != "send":
         _require(file, Event.SUBMIT)
-        return render_template("certificates/preview.html", file=file, form=form, **_named(file))
+        names = [(display_name(name), None, True) for name in file.certificate.names]
+        return render_template("certificates/preview.html", file=file, form=form, names=names, **_named(file))
     handed = Submission(form.parsed.pem, form.parsed.key_description)
     try:
         parts().desk.fire(certificate_id, Event.SUBMIT, by(), handed=handed, version=form.version.data)
@@ -161,7 +163,15 @@ def _ask_for_reason(file: File, form: RevocationForm, news: str | None = None) -
     answer = present.after_revocation(file, now, desk.policy)
     to = destination(file.purchase, desk.payable)
     refund = present.refund_view(answer, to, account(), now, desk.policy)
-    return render_template("certificates/revoke.html", file=file, form=form, news=news, refund=refund, **_named(file))
+    return render_template(
+        "certificates/revoke.html",
+        file=file,
+        form=form,
+        news=news,
+        refund=refund,
+        notes=REASON_SENTENCES,
+        **_named(file),
+    )
 
 
 # What these share

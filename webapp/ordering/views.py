@@ -12,6 +12,7 @@ from webapp.htmx import go_to
 from webapp.ordering.forms import OrderForm
 from webapp.ordering.service import Order, buy
 from webapp.payments.ledger import InsufficientFunds, balance, wallet
+from webapp.refunds.present import policy_words
 
 blueprint = Blueprint("ordering", __name__, url_prefix="/order")
 
@@ -22,7 +23,8 @@ def price_list() -> str:
     """What can be ordered, and what it costs."""
     currency = parts().settings.currency
     cards = [(product, product.price(currency)) for product in PRODUCTS.values()]
-    return render_template("ordering/price_list.html", cards=cards, balance=_balance())
+    rules = policy_words(parts().desk.policy, currency)
+    return render_template("ordering/price_list.html", cards=cards, balance=_balance(), rules=rules)
 
 
 @blueprint.get("/<product>")
@@ -41,7 +43,7 @@ def order_post(product: str) -> tuple[str, int] | Response:
     form = OrderForm(wanted)
     if not form.validate():
         return _order_page(wanted, form), 422
-    placed = Order(form.order_id.data, wanted, form.wanted, parts().settings.currency)
+    placed = Order(form.order_id.data or "", wanted, form.wanted, parts().settings.currency)
     try:
         certificate = buy(parts().desk, account(), placed, by())
     except InsufficientFunds as poor:
@@ -57,7 +59,7 @@ def check(product: str) -> str:
     """Check one field while the form is being filled in; nothing is stored."""
     form = OrderForm(_product(product))
     form.validate()
-    return render_template("ordering/_domain.html", form=form, product=form.product, url=request.path)
+    return render_template("ordering/_domain.html", form=form, product=form.product, check_url=request.path)
 
 
 def _product(code: str) -> Product:

@@ -47,7 +47,7 @@ class RefundForm(VersionForm):
 
     reason_code = RadioField(
         "Which fits best?",
-        choices=[(reason.value, words) for reason, words in REASON_WORDS.items()],
+        choices={reason.value: words for reason, words in REASON_WORDS.items()},
         validators=[InputRequired("Choose what fits best.")],
     )
     reason = TextAreaField(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from certlifecycle import Event, Mover, State
+from certlifecycle import Event, Mover, Rule, State
 from certlifecycle.calendar import Promise, is_overdue
 from webapp.access import parts
 from webapp.accounts.models import Account
@@ -217,6 +217,13 @@ def _upper(text: str) -> str:
 
 # Pages
 
+RULE_WORDS = {
+    Rule.NEVER_SUBMITTED: "Never submitted for verification",
+    Rule.FAILED_VERIFICATION: "Failed verification",
+    Rule.REVOKED_IN_WINDOW: "Revoked, and applied for inside the refund window",
+}
+"""The rules by which somebody can have applied."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -234,6 +241,8 @@ class Progress:
     standing: Standing
     steps: list[Step]
     reason: str
+    promise: str
+    rule: str
     destination: str
     detour: str | None
     attempts: list[Attempt]
@@ -251,6 +260,8 @@ def progress_of(case: RefundFile, viewer: Account) -> Progress:
         standing=standing(refund, case.approvals, case.payouts, viewer, is_current=case.is_current),
         steps=steps(case),
         reason=REASON_WORDS[RefundReason(refund.reason_code)],
+        promise=between(refund.soonest, refund.latest),
+        rule=RULE_WORDS[Rule(refund.rule)],
         destination=_paid_to(refund, viewer),
         detour=detour(case, viewer),
         attempts=attempts(case, viewer),
@@ -280,7 +291,6 @@ class RefundRow:
     domain: str
     standing: Standing
     destination: str
-    answer: str
     wants_me: bool
 
 
@@ -292,7 +302,6 @@ def refund_rows(rows: Sequence[Listed], viewer: Account) -> list[RefundRow]:
             display_name(one.domain),
             standing(one.refund, one.approvals, one.payouts, viewer, is_current=one.is_current),
             _paid_to(one.refund, viewer),
-            between(one.refund.soonest, one.refund.latest),
             one.is_current and one.refund.outcome == Outcome.REJECTED,
         )
         for one in rows

@@ -53,7 +53,7 @@ REFUSALS = {
 
 
 def _standard(standards: dict[str, Standard]) -> RadioField:
-    choices = [*((key, one.label) for key, one in standards.items()), (OWN_WORDS, "Only what I write below")]
+    choices = {key: one.label for key, one in standards.items()} | {OWN_WORDS: "Only what I write below"}
     return RadioField("Reason", choices=choices, validators=[InputRequired("Choose a reason, or your own words.")])
 
 

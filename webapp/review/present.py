@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from flask import url_for
 from sqlmodel import Session
 
-from certlifecycle import Event, Permission, RefundPolicy, Rule, State, verdict
+from certlifecycle import Event, Money, Permission, RefundPolicy, Rule, State, verdict
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.csr import CsrRejected, read_csr
@@ -20,6 +20,7 @@ from webapp.desk import File
 from webapp.payments.destination import label_of
 from webapp.refunds.forms import REASON_WORDS
 from webapp.refunds.models import Outcome, RefundReason
+from webapp.refunds.progress import RULE_WORDS
 from webapp.review.queries import (
     KINDS,
     PAGE_SIZE,
@@ -53,7 +54,7 @@ class Row:
     domain: str
     kind: str
     applicant: str
-    amount: str
+    amount: Money
     since: datetime
     due_at: datetime
     countdown: str
@@ -110,13 +111,28 @@ def _row(item: QueueItem, viewer: Account, now: datetime) -> Row:
         domain=display_name(certificate.domain),
         kind=f"{KIND_WORDS[item.waiting.kind]}{note} · {purchase.product_name}",
         applicant="You" if certificate.customer_id == viewer.id else item.customer_name,
-        amount=str(refund.amount if refund else purchase.paid),
+        amount=refund.amount if refund else purchase.paid,
         since=item.waiting.since,
         due_at=due_at,
         countdown=due_words(due_at, now),
         pace=pace(due_at, now),
-        refusal=refusal(item.file, DECIDING[item.waiting.kind], viewer),
+        refusal=refusal(item, viewer),
     )
+
+
+SHORT_REFUSALS = {
+    "own_refund": "Your own application",
+    "own_certificate": "Your own certificate",
+    "already_approved_by_you": "Approved by you",
+}
+"""Why a reviewer may not decide, in a row; the case's page has the sentence."""
+
+
+def refusal(item: QueueItem, viewer: Account) -> str | None:
+    """Why this reviewer may not take the case forward, in a few words; ``None`` where they may."""
+    permission = parts().desk.permissions(item.file, viewer.actor)[DECIDING[item.waiting.kind]]
+    first = next(iter(permission.refusals), None)
+    return SHORT_REFUSALS.get(first.code, words().say(first.sentence)) if first else None
 
 
 def pace(due_at: datetime, now: datetime) -> str:
@@ -132,14 +148,6 @@ def due_words(due_at: datetime, now: datetime) -> str:
     return "due just now" if late == "just now" else f"{late.removesuffix(' ago')} late"
 
 
-def refusal(file: File, event: Event, viewer: Account) -> str | None:
-    """Why this reviewer may not let the event happen, in words; ``None`` where they may."""
-    permission = parts().desk.permissions(file, viewer.actor).get(event)
-    if permission is None:
-        return "Nothing waits here for a reviewer."
-    return " ".join(words().say(one.sentence) for one in permission.refusals) or None
-
-
 # One case
 
 
@@ -149,7 +157,7 @@ class Request:
 
     key: str
     subject: str | None
-    names: list[tuple[str, str | None, bool]]
+    names: Sequence[tuple[str, str | None, bool]]
     notes: tuple[str, ...]
     problem: str | None
 
@@ -167,6 +175,7 @@ class Item:
     request: Request | None
     history: list[Happening]
     reason: str | None
+    rule: str | None
     destination: str | None
     policy_now: str | None
     due_at: datetime | None
@@ -197,6 +206,7 @@ def item(session: Session, file: File, viewer: Account) -> Item:
         request=_request(certificate),
         history=timeline(session, certificate.id, viewer),
         reason=REASON_WORDS[RefundReason(refund.reason_code)] if refund else None,
+        rule=RULE_WORDS[Rule(refund.rule)] if refund else None,
         destination=account_words(refund.paid_to or refund.destination, viewer) if refund else None,
         policy_now=policy_now(file, desk.policy, now),
         due_at=due_at,

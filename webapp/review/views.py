@@ -166,7 +166,7 @@ def _go_on(file: File, event: Event) -> Response:
 
 def _next(items: list[queries.QueueItem]) -> str | None:
     for one in items:
-        if present.refusal(one.file, present.DECIDING[one.waiting.kind], account()) is None:
+        if present.refusal(one, account()) is None:
             return one.waiting.certificate_id
     return None
 

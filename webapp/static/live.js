@@ -77,6 +77,7 @@
       this.heartbeat = 15;
       this.failures = 0;
       this.broken = false;
+      this.asleep = false;
       this.connect();
     }
 
@@ -89,6 +90,7 @@
 
     connect() {
       this.drop();
+      if (this.asleep) return;
       this.doubt();
       const source = (this.source = new EventSource(this.url)); // The ticket authorises, so no cookies are sent.
       for (const type of this.types) source.addEventListener(type, this.receive);
@@ -223,8 +225,12 @@
     looked() {
       if (this.readyState === EventSource.CLOSED) return;
       clearTimeout(this.sleep);
+      this.asleep = false;
       if (document.hidden) {
-        this.sleep = setTimeout(() => this.drop(), SLEEP_MS);
+        this.sleep = setTimeout(() => {
+          this.asleep = true;
+          this.drop();
+        }, SLEEP_MS);
       } else if (this.source.readyState === EventSource.CLOSED) {
         this.revive();
         refresh();
