@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -54,6 +55,7 @@ class PostgresServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, statement: str) -> None:
         address = f"host=127.0.0.1 port={self.port} user=desk dbname=postgres"
@@ -61,21 +63,21 @@ class PostgresServer:
             connection.execute(statement)  # type: ignore[call-overload]
 
 
-def start_postgres(folder: Path) -> PostgresServer | None:
-    """Start a server with its data in ``folder``; ``None`` where PostgreSQL is not installed."""
+def start_postgres() -> PostgresServer | None:
+    """Start a server with its data in a new folder; ``None`` where PostgreSQL is not installed.
+
+    The folder is not one of pytest's: every starting pytest closes those to other users, and the server may be one.
+    """
     initdb, postgres = _binary("initdb"), _binary("postgres")
     if initdb is None or postgres is None:
         return None
+    folder = Path(tempfile.mkdtemp(prefix="desk-postgres-"))
     data = folder / "data"
     data.mkdir(mode=0o700)
     if _AS_ROOT:
         user = pwd.getpwnam("postgres")
+        folder.chmod(0o755)
         os.chown(data, user.pw_uid, user.pw_gid)
-        # The temporary folders above are closed to others; let the server's user through to its own.
-        for parent in data.parents:
-            if parent == Path("/tmp"):  # noqa: S108
-                break
-            parent.chmod(parent.stat().st_mode | 0o011)
     create = _command(initdb, "-D", str(data), "-U", "desk", "-A", "trust", "-E", "UTF8", "--no-sync")
     subprocess.run(create, check=True, capture_output=True, cwd="/")
     with socket.socket() as probe:

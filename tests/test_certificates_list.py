@@ -296,4 +296,6 @@ def test_rows_are_sorted_from_the_newest_to_the_oldest(shop: Shop) -> None:
         shop.clock.advance(hours=1)
         ordered.append(shop.order(domain=f"n{number}.example.com"))
     assert all(later.created_at - earlier.created_at == timedelta(hours=1) for earlier, later in pairwise(ordered))
-    assert domains(shop.browser(shop.alice).get("/certificates")) == [f"n{number}.example.com" for number in (3, 2, 1, 0)]
+    assert domains(shop.browser(shop.alice).get("/certificates")) == [
+        f"n{number}.example.com" for number in (3, 2, 1, 0)
+    ]

@@ -83,6 +83,9 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     authority = make_authority(parts.authority)
     csrf.exempt(authority)
     app.register_blueprint(authority)
+    for endpoint, view in app.view_functions.items():
+        if endpoint.startswith(f"{authority.name}."):
+            access.public(view)
     app.cli.add_command(cli.desk)
 
     @app.get("/")

@@ -51,6 +51,7 @@ class RevocationForm(VersionForm):
         "Reason",
         choices=[(reason.value, reason_label(reason)) for reason in RevocationReason],
         validators=[InputRequired("Choose a reason.")],
+        invalid_choice_message="Choose one of the reasons.",
     )
     domain = StringField(
         "Domain",

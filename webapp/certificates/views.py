@@ -86,8 +86,11 @@ def submit_post(certificate_id: str) -> Answer:
     file = _file(certificate_id)
     form = SubmissionForm(file.certificate.names)
     step = request.form.get("step")
-    if step == "edit" or not form.validate() or form.parsed is None:
-        return _ask_for_csr(file, form), 200 if step == "edit" else 422
+    # Read in any case: what is shown again must have been seen to hold no private key.
+    if not form.validate() or form.parsed is None:
+        return _ask_for_csr(file, form), 422
+    if step == "edit":
+        return _ask_for_csr(file, form)
     if step != "send":
         _require(file, Event.SUBMIT)
         names = [(display_name(name), None, True) for name in file.certificate.names]

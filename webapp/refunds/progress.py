@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from certlifecycle import Event, Mover, Rule, State
+from certlifecycle import REVIEWERS, Event, Mover, Rule, State
 from certlifecycle.calendar import Promise, is_overdue
 from webapp.access import parts
 from webapp.accounts.models import Account
@@ -147,6 +147,10 @@ def steps(case: RefundFile) -> list[Step]:
 _UNDER_WAY = {PayoutStatus.SENT, PayoutStatus.UNKNOWN, PayoutStatus.CONFIRMED}
 
 
+GONE = (Outcome.REJECTED, Outcome.WITHDRAWN)
+"""Outcomes after which no money moves."""
+
+
 def _at(instant: datetime | None) -> str:
     return words().instant(instant) if instant else ""
 
@@ -248,7 +252,7 @@ class Progress:
     attempts: list[Attempt]
     offers: dict[str, Offer]
     is_live: bool
-    is_customer: bool
+    is_reviewer: bool
 
 
 def progress_of(case: RefundFile, viewer: Account) -> Progress:
@@ -268,7 +272,7 @@ def progress_of(case: RefundFile, viewer: Account) -> Progress:
         offers=_offers(case, viewer),
         # A refused application goes on living while its certificate waits for the customer's answer.
         is_live=refund.closed_at is None or (case.is_current and case.file.certificate.state == State.REJECTED),
-        is_customer=viewer.id == refund.customer_id,
+        is_reviewer=viewer.role in REVIEWERS,
     )
 
 
@@ -301,7 +305,7 @@ def refund_rows(rows: Sequence[Listed], viewer: Account) -> list[RefundRow]:
             one.refund,
             display_name(one.domain),
             standing(one.refund, one.approvals, one.payouts, viewer, is_current=one.is_current),
-            _paid_to(one.refund, viewer),
+            _paid_to(one.refund, viewer) if one.refund.outcome not in GONE else "–",
             one.is_current and one.refund.outcome == Outcome.REJECTED,
         )
         for one in rows
