@@ -86,7 +86,8 @@ def test_a_form_that_is_not_right_comes_back_as_it_was(shop: Shop, wrong: dict[s
     page = shop.browser(shop.alice).post(address(certificate), data, 422)
     assert message in page.words
     assert value(page, "domain") == data["domain"]
-    chosen = [node.get("value") for node in page.tree.iter("input") if node.get("checked") is not None]
+    reasons = [node for node in page.tree.iter("input") if node.get("name") == "reason"]
+    chosen = [node.get("value") for node in reasons if node.get("checked") is not None]
     assert chosen == [one for one in [data["reason"]] if one == "key_compromise"]
     assert shop.get(certificate.id).state == State.ISSUED
 

@@ -178,9 +178,7 @@ def test_submit_answers_word_for_word_and_leads_to_the_refund_with_its_two_dates
         ({"version": "9" * 40}, "Load the page again."),
     ],
 )
-def test_what_is_wrong_with_the_form_is_said_and_nothing_is_lost(
-    shop: Shop, wrong: dict[str, str], told: str
-) -> None:
+def test_what_is_wrong_with_the_form_is_said_and_nothing_is_lost(shop: Shop, wrong: dict[str, str], told: str) -> None:
     certificate = shop.certificate_in(State.REVOKED)
     browser = shop.browser(shop.alice)
     data = filled(certificate, **wrong)
