@@ -150,9 +150,16 @@ def test_a_revocation_that_the_authority_refused_is_told(shop: Shop) -> None:
 def test_trouble_behind_the_scenes_is_told_to_each_in_their_words(shop: Shop) -> None:
     certificate = shop.certificate_in(State.VERIFIED)
     shop.desk.note_failure(certificate.id, "Connection refused.")
+    assert "longer than usual" not in shop.browser(shop.alice).get(address(certificate)).words
+    for _ in range(2):
+        shop.clock.advance(hours=1)
+        assert shop.desk.retry_overdue(shop.clock()) == 1
     assert "This takes longer than usual." in shop.browser(shop.alice).get(address(certificate)).words
     assert "Connection refused." not in shop.browser(shop.alice).get(address(certificate)).words
-    assert "Connection refused. Tried 1 times" in shop.browser(shop.rita).get(address(certificate)).words
+    assert (
+        "Connection refused. Attempt 3; the desk tries again by itself."
+        in shop.browser(shop.rita).get(address(certificate)).words
+    )
 
 
 # History

@@ -58,19 +58,25 @@ def test_the_newest_changes_come_first_of_all(tmp_path: Path) -> None:
     assert all_of_them.complete
 
 
-def test_a_commit_is_seen_long_before_the_safety_net(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["desk.sqlite3", "link.sqlite3"])
+def test_a_commit_is_seen_long_before_the_safety_net(tmp_path: Path, name: str) -> None:
     async def scenario() -> None:
-        async with aclosing(SqliteSource(str(path)).listen(10)) as events:
+        async with aclosing(SqliteSource(str(tmp_path / name)).listen(10)) as events:
             await anext(events)
             loop = asyncio.get_running_loop()
             begun = loop.time()
             for _ in range(10):
-                writer.change()
-                await next_change(events)
+                # It is being waited for when the file is written, and only a little later can the commit be seen.
+                waiting = asyncio.create_task(next_change(events))
+                await asyncio.to_thread(writer.change)
+                await waiting
             # The safety net alone would take ten seconds, polling one.
             assert loop.time() - begun < 0.9
 
-    path = tmp_path / "desk.sqlite3"
+    (tmp_path / "elsewhere").mkdir()
+    path = tmp_path / "elsewhere" / "desk.sqlite3" if name.startswith("link") else tmp_path / name
+    if name.startswith("link"):
+        (tmp_path / name).symlink_to(path)
     with Writer(make_sqlite(path)) as writer:
         asyncio.run(scenario())
 

@@ -1,13 +1,19 @@
 """Settings come from the environment, are listed here once, and a malformed one stops the start with its name."""
 
+import contextlib
 import json
 import os
+import re
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
 
@@ -69,11 +75,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             raise SettingError(f"{name} must be between {least} and {most}, not {value}")
         return value
 
-    def url(name: str, default: str) -> str:
+    def url(name: str, default: str, *schemes: str) -> str:
         value = text(name, default).rstrip("/")
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise SettingError(f"{name} must be an http or https address, not {value!r}")
+        if not _is_address(value, schemes):
+            raise SettingError(f"{name} must be an {' or '.join(schemes)} address, not {value!r}")
         return value
 
     # Where the embedded database, the built-in CA's keys and the secret key live.
@@ -83,17 +88,27 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     # Their port.
     port = whole("PORT", 8000, 1, 65535)
     # The address under which people reach the console.
-    public_url = url("PUBLIC_URL", f"http://{host}:{port}")
+    public_url = url("PUBLIC_URL", f"http://{_in_address(_reached_at(host))}:{port}", "http", "https")
+    public = urlsplit(public_url)
     # The address and port of the hub for live updates.
     live_host = text("LIVE_HOST", host)
     live_port = whole("LIVE_PORT", port + 1 if port < 65535 else port - 1, 1, 65535)
-    # Where browsers reach the hub: its own port, or a path of the console's origin behind a proxy.
-    live_url = url("LIVE_URL", f"http://{urlsplit(public_url).hostname}:{live_port}/live")
+    if (live_host, live_port) == (host, port):
+        raise SettingError(f"LIVE_PORT must be another port than PORT, not {live_port} as well")
+    # Where browsers reach the hub: its own port, or a path of the console's origin behind a proxy. A page that came
+    # over TLS may only listen over TLS, and then there is a proxy already.
+    public_host = _in_address(public.hostname or "")
+    beside = f"http://{public_host}:{live_port}/live"
+    live_url = url("LIVE_URL", beside if public.scheme == "http" else f"{public_url}/live", "http", "https")
+    # The address under which certificates' CRL and OCSP are found. Plain http, as RFC 5280 and 6960 expect.
+    plain = public_url if public.scheme == "http" else f"http://{public_host}{public.path}"
+    ca_url = url("CA_URL", f"{plain}/ca", "http")
     # The time zone in which instants are shown.
     timezone = text("TIMEZONE", "Asia/Shanghai")
     try:
         ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError):
+    # A folder of the time zone database, or a name too long for a file, is an error of the file system.
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingError(f"TIMEZONE: {timezone!r} is no IANA time zone") from None
     # The currency of the price list (ISO 4217).
     currency = text("CURRENCY", "CNY")
@@ -105,13 +120,18 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     policy = _policy(text("REFUND_POLICY", "30-days-from-issue"))
     # A SQLAlchemy address; the default is one SQLite file.
     database_url = _database_url(text("DATABASE_URL", f"sqlite:///{data_dir / 'desk.sqlite3'}"))
-    data_dir.mkdir(parents=True, exist_ok=True)
+    # The key that signs cookies, forms and live tickets. Every process of one desk needs the same.
+    secret_key = text("SECRET_KEY", "")
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        secret_key = secret_key or _stored_secret(data_dir / "secret_key")
+    except OSError as wrong:
+        raise SettingError(f"DATA_DIR: {data_dir} cannot be used ({wrong.strerror})") from None
 
     return Settings(
         data_dir=data_dir,
         database_url=database_url,
-        # Signs cookies, forms and live tickets. Every process of one desk needs the same.
-        secret_key=text("SECRET_KEY", "") or _stored_secret(data_dir / "secret_key"),
+        secret_key=secret_key,
         host=host,
         port=port,
         # Processes that render pages.
@@ -120,7 +140,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         live_host=live_host,
         live_port=live_port,
         live_url=live_url,
-        console_origins=_origins(public_url),
+        console_origins=_origins(public),
         # How many proxies stand in front and set X-Forwarded-For and -Proto.
         trusted_proxies=whole("TRUSTED_PROXIES", 0, 0, 5),
         # The name that customers know the vendor by.
@@ -128,8 +148,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         currency=currency,
         timezone=timezone,
         policy=policy,
-        # The address under which certificates' CRL and OCSP are found. Plain http, as RFC 5280 and 6960 expect.
-        ca_url=url("CA_URL", f"{public_url.replace('https://', 'http://', 1)}/ca"),
+        ca_url=ca_url,
         # A session ends after this long without a request, and in any case after this many hours.
         session_idle_minutes=whole("SESSION_IDLE_MINUTES", 60, 1, 7 * 24 * 60),
         session_hours=whole("SESSION_HOURS", 12, 1, 30 * 24),
@@ -140,22 +159,50 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         # A worker's stable name: after a restart it takes up its own unfinished work.
         executor_id=text("EXECUTOR_ID", "worker-1"),
         # Shows the demo sign-ins on the sign-in page.
-        demo=text("DEMO", "0") == "1",
+        demo=whole("DEMO", 0, 0, 1) == 1,
     )
 
 
-def _origins(public_url: str) -> tuple[str, ...]:
-    parts = urlsplit(public_url)
-    origins = [f"{parts.scheme}://{parts.netloc}"]
+def _is_address(value: str, schemes: tuple[str, ...]) -> bool:
+    """Whether something can be reached there, and a path can be added to it."""
+    try:
+        parts = urlsplit(value)
+        # Reading the port checks it.
+        complete = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    plain = re.fullmatch("[!-~]+", value) and not parts.query and not parts.fragment and "@" not in parts.netloc
+    return complete and bool(plain) and parts.scheme in schemes
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _reached_at(host: str) -> str:
+    """The name of this machine for its own browser: "every address" is none to go to."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # Comparing, not binding.
+
+
+def _origins(public: SplitResult) -> tuple[str, ...]:
+    """The console's origins, written as a browser does: lower case, and without the scheme's own port."""
+    host = public.hostname or ""
+    usual = {"http": 80, "https": 443}[public.scheme]
+    port = "" if public.port in (None, usual) else f":{public.port}"
     # The loopback address goes by two names, and a browser sends the one that was typed.
-    if parts.hostname in ("127.0.0.1", "localhost"):
-        other = "localhost" if parts.hostname == "127.0.0.1" else "127.0.0.1"
-        origins.append(origins[0].replace(parts.hostname, other))
-    return tuple(origins)
+    other = {"127.0.0.1": ["localhost"], "::1": ["localhost"], "localhost": ["127.0.0.1", "::1"]}.get(host, [])
+    return tuple(f"{public.scheme}://{_in_address(name)}{port}" for name in (host, *other))
 
 
 def _database_url(value: str) -> str:
+    try:
+        parts = make_url(value)
+    except (ArgumentError, ValueError):
+        # Not repeated here: it may hold a password.
+        raise SettingError("DATABASE_URL is no address of a database") from None
     if value.startswith("sqlite:///"):
+        if parts.database in (None, "", ":memory:"):
+            raise SettingError("DATABASE_URL must name a file: the desk's processes share it")
         return value
     # Hosters hand out the short forms; the driver is always psycopg.
     for short in ("postgres://", "postgresql://"):
@@ -183,12 +230,15 @@ def _policy(value: str) -> RefundPolicy:
 
 
 def _stored_secret(path: Path) -> str:
-    try:
-        # Exclusive creation lets exactly one of several starting processes choose.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii")
-    with os.fdopen(handle, "w") as file:
-        secret = secrets.token_urlsafe(48)
-        file.write(secret)
+    if not path.exists():
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        # Of several starting processes exactly one puts its key in place, and nobody ever reads half of one.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        os.unlink(draft)
+    secret = path.read_text("ascii")
+    if not secret:
+        raise SettingError(f"SECRET_KEY: {path} is empty; remove it, and a new key is made")
     return secret

@@ -13,6 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
+
 def make_engine(url: str) -> sa.Engine:
     """Connect to SQLite or PostgreSQL with the settings that the desk relies on."""
     if url.startswith("sqlite"):

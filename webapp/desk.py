@@ -321,7 +321,8 @@ class Desk:
 
 def pause_after(attempts: int) -> timedelta:
     """How long to wait for an attempt before the next: twice as long each time, a quarter of an hour at most."""
-    return timedelta(seconds=min(2.0**attempts, 900.0))
+    # Bounded before it is raised to a power: an authority can be at work for weeks.
+    return timedelta(seconds=min(2 ** min(attempts, 10), 900))
 
 
 def order_number(prefix: str, at: datetime) -> str:

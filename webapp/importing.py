@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlmodel import Session, col, select
 
-from certlifecycle import SYSTEM, Money, MoneyError
+from certlifecycle import SYSTEM, Money, MoneyError, Role
 from webapp.accounts.models import Account
 from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import Certificate, Channel, PaymentMethod, Purchase
@@ -79,6 +79,8 @@ def import_orders(desk: Desk, content: bytes) -> Report:
             owner = session.exec(select(Account).where(Account.email == order.email)).first()
             if owner is None:
                 raise BadRow(order.line, "email", f"there is no account for {order.email}")
+            if owner.role != Role.CUSTOMER:
+                raise BadRow(order.line, "email", f"{order.email} is not the account of a customer")
             order.purchase.customer_id = owner.id
             if _is_known(session, order):
                 known += 1
@@ -100,22 +102,33 @@ def _rows(content: bytes) -> list[tuple[int, Mapping[str, str]]]:
     except UnicodeDecodeError as wrong:
         line = content.count(b"\n", 0, wrong.start) + 1
         raise BadRow(line, "the file", "is not UTF-8 text") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    rows: list[tuple[int, Mapping[str, str]]] = []
     try:
-        header = [name.strip().lower() for name in reader.fieldnames or []]
-        if missing := [name for name in FIELDS if name not in header]:
-            raise BadRow(1, missing[0], "this column is missing")
-        if unknown := [name for name in header if name not in FIELDS]:
-            raise BadRow(1, unknown[0] or "(empty)", "there is no such column")
-        reader.fieldnames = header
-        rows: list[tuple[int, Mapping[str, str]]] = []
-        for row in reader:
-            if None in row or None in row.values():
-                raise BadRow(reader.line_num, "the row", f"must have {len(header)} fields")
-            rows.append((reader.line_num, {name: value.strip() for name, value in row.items()}))
+        header = _header(next(reader, []))
+        # A field may hold line breaks: a row is named by the line on which it begins.
+        line = reader.line_num + 1
+        for fields in reader:
+            if fields and len(fields) != len(header):
+                raise BadRow(line, "the row", f"must have {len(header)} fields, not {len(fields)}")
+            if fields:
+                rows.append((line, dict(zip(header, map(str.strip, fields), strict=True))))
+            line = reader.line_num + 1
     except csv.Error as wrong:
-        raise BadRow(reader.line_num, "the row", str(wrong)) from None
+        raise BadRow(line, "the row", str(wrong)) from None
     return rows
+
+
+def _header(fields: list[str]) -> list[str]:
+    header = [name.strip().lower() for name in fields]
+    if missing := [name for name in FIELDS if name not in header]:
+        raise BadRow(1, missing[0], "this column is missing")
+    if unknown := [name for name in header if name not in FIELDS]:
+        raise BadRow(1, unknown[0] or "(empty)", "there is no such column")
+    if twice := [name for name in FIELDS if header.count(name) > 1]:
+        raise BadRow(1, twice[0], "this column stands twice")
+    return header
 
 
 def _read(line: int, row: Mapping[str, str], now: datetime) -> _Order:
@@ -188,9 +201,14 @@ def _amount(value: str, currency: str) -> Money:
 
 
 def _instant(value: str, now: datetime) -> datetime:
-    instant = datetime.fromisoformat(value)
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no instant as in 2026-05-03T14:05:00+08:00") from None
     if instant.utcoffset() is None:
         raise ValueError("needs a time zone, as in 2026-05-03T14:05:00+08:00")
+    if instant.year < 2000:
+        raise ValueError("lies too far in the past")
     if instant > now + timedelta(minutes=5):
         raise ValueError("lies in the future")
     return instant.astimezone(UTC)
@@ -198,12 +216,11 @@ def _instant(value: str, now: datetime) -> datetime:
 
 def _domain(value: str, wildcard: bool) -> str:
     try:
-        domain = read_domain(value)
+        # A wildcard may be ordered by the domain that it is for.
+        domain = read_domain(value if not wildcard or value.startswith("*.") else f"*.{value}")
     except NameRejected as wrong:
         raise ValueError(str(wrong)) from None
-    if wildcard:
-        return f"*.{domain.removeprefix('*.')}"
-    if domain.startswith("*."):
+    if not wildcard and domain.startswith("*."):
         raise ValueError("this product is for one name, not for a wildcard")
     return domain
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from certlifecycle.calendar import promised_dates
 from sqlmodel import Session, SQLModel, col, update
 
 from certlifecycle import Case, Event, RevocationReason, State, verdict
+from certlifecycle.calendar import promised_dates
 from webapp.certificates.models import Certificate, PaymentMethod, Purchase
 from webapp.columns import new_id
 from webapp.payments.destination import destination

@@ -6,6 +6,7 @@ ends. ``--demo`` fills an empty shop first.
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -62,12 +63,8 @@ def main() -> int:
         ("PORT", settings.host, settings.port),
         ("LIVE_PORT", settings.live_host, settings.live_port),
     ):
-        if not is_free(host, port):
-            print(
-                f"Port {port} on {host} is in use. Stop what runs there, or choose another: "
-                f"{name}={port + 10} make run",
-                file=sys.stderr,
-            )
+        if obstacle := why_not(name, host, port):
+            print(obstacle, file=sys.stderr)
             return 2
     engine = make_engine(settings.database_url)
     migrate(engine)
@@ -81,17 +78,20 @@ def main() -> int:
     return run(settings, demo=os.environ.get("DEMO") == "1")
 
 
-def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there."""
+def why_not(name: str, host: str, port: int) -> str | None:
+    """Why no server can listen there, with what to do about it; ``None`` where one can. ``name`` is the setting's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         # Without it a port that was in use a moment ago looks busy for a minute.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as wrong:
+            if wrong.errno != errno.EADDRINUSE:
+                return f"{name}: nothing can listen on port {port} of {host} ({wrong.strerror})."
+            advice = f"Stop what runs there, or choose another: {name}={port + 10} make run"
+            return f"Port {port} on {host} is in use. {advice}"
+    return None
 
 
 def run(settings: Settings, *, demo: bool) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from wtforms import Field, FileField, RadioField, StringField, TextAreaField
-from wtforms.validators import InputRequired, ValidationError
+from wtforms.validators import AnyOf, InputRequired, ValidationError
 
 from certlifecycle import RevocationReason
 from webapp.certificates.csr import CsrRejected, ParsedCsr, read_csr
@@ -49,9 +49,10 @@ class RevocationForm(VersionForm):
 
     reason = RadioField(
         "Reason",
-        choices=[(reason.value, reason_label(reason)) for reason in RevocationReason],
-        validators=[InputRequired("Choose a reason.")],
-        invalid_choice_message="Choose one of the reasons.",
+        choices={reason.value: reason_label(reason) for reason in RevocationReason},
+        # The field's own check would speak of a choice that is not valid to somebody who has not made one.
+        validate_choice=False,
+        validators=[InputRequired("Choose a reason."), AnyOf(list(RevocationReason), "Choose one of the reasons.")],
     )
     domain = StringField(
         "Domain",

@@ -70,7 +70,7 @@ def _row(
         note = f"Decision by {words().day(one.refund.latest)}"
     line = [purchase.product_name, f"order {purchase.number}"]
     if viewer.role in REVIEWERS:
-        line.append(one.customer_name)
+        line.insert(0, one.customer_name)
     return Row(
         key=certificate.id,
         url=url(certificate.id),

@@ -33,6 +33,9 @@ from webapp.desk import File
 from webapp.payments.destination import Destination, destination, label_of
 from webapp.wording import happened, relative, words
 
+LONG_AFTER = 3
+"""From which attempt on a customer is told that something takes long; a second one is nothing to worry about."""
+
 SOON = timedelta(days=3)
 """How near a refund's deadline must be for the page to stress it."""
 
@@ -281,7 +284,9 @@ def _trouble(certificate: Certificate, is_reviewer: bool) -> str | None:
     if certificate.due_at is None or not certificate.work_error:
         return None
     if is_reviewer:
-        return f"{certificate.work_error} Tried {certificate.attempts} times; the desk tries again by itself."
+        return f"{certificate.work_error} Attempt {certificate.attempts}; the desk tries again by itself."
+    if certificate.attempts < LONG_AFTER:
+        return None
     return "This takes longer than usual. We keep trying by ourselves; you need do nothing."
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 from dbos import DBOS
-from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.config import Settings, load
 from webapp.desk import Desk
@@ -64,11 +63,12 @@ class Worker:
 
 
 def reconcile(desk: Desk, now: datetime) -> int:
-    """Hand overdue work in again and return how much it was. A database that is away is tried again next time."""
+    """Hand overdue work in again and return how much it was. Whatever goes wrong, it is tried again next time."""
     try:
         found = desk.retry_overdue(now - GRACE)
-    except SQLAlchemyError:
-        log.exception("The reconciler could not reach the database; it tries again.")
+    except Exception:
+        # Without this loop lost work would stay lost, so nothing may end it: no database that is away, no defect.
+        log.exception("The reconciler could not hand overdue work in; it tries again.")
         return 0
     if found:
         log.warning("%d overdue pieces of work were handed in again.", found)

@@ -37,7 +37,7 @@ class SqliteSource:
     overlap = 0  # SQLite has one writer at a time: ids ascend in the order of the commits.
 
     def __init__(self, path: str, *, use_inotify: bool = True) -> None:
-        self._path = Path(path).absolute()
+        self._path = Path(path).resolve()  # SQLite puts the -wal file beside the real one, whatever link led there.
         self._use_inotify = use_inotify
 
     async def listen(self, recent: int) -> AsyncGenerator[Opened | Change]:

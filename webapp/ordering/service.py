@@ -41,21 +41,16 @@ def buy(desk: Desk, customer: Account, order: Order, by: By) -> Certificate:
     """
     try:
         with desk.database.writing() as session:
-            certificate = _bought(session, order) or _buy(session, desk, customer, order, by)
+            return _buy(session, desk, customer, order, by)
     except IntegrityError:
-        # Two came at once and the other was first; what that one bought is the answer.
+        # The button was pressed before: what that bought is the answer. The constraint also decides between two at once.
         with desk.database.reading() as session:
-            found = _bought(session, order)
-        if found is None:
+            bought = session.exec(select(Certificate).where(Certificate.purchase_id == order.id)).first()
+        if bought is None:
             raise
-        certificate = found
-    if (certificate.customer_id, certificate.domain) != (customer.id, order.domain):
+    if (bought.customer_id, bought.domain) != (customer.id, order.domain):
         raise FormUsed("An order was placed with this form already.", "Begin a new order.")
-    return certificate
-
-
-def _bought(session: Session, order: Order) -> Certificate | None:
-    return session.exec(select(Certificate).where(Certificate.purchase_id == order.id)).first()
+    return bought
 
 
 def _buy(session: Session, desk: Desk, customer: Account, order: Order, by: By) -> Certificate:

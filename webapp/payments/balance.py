@@ -1,7 +1,7 @@
 """Paying back to the customer's balance at the vendor: a booking in the desk's own ledger."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import IntegrityError
 
@@ -18,6 +18,8 @@ class BalanceGateway:
     """The cloud account of the refund instructions. It knows at once, so it never answers pending or unknown."""
 
     method = PaymentMethod.BALANCE
+    # Two attempts at once are harmless here: the booking itself decides.
+    patience = timedelta(0)
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database

@@ -36,10 +36,11 @@ class InsufficientFunds(Exception):
 
 def balance(session: Session, owner: str, currency: str) -> Money:
     """What an account holds."""
-    account = session.exec(
-        select(LedgerAccount).where(LedgerAccount.owner == owner, LedgerAccount.currency == currency)
+    # The column, not the row: a row that this session has seen before would be shown as it was then.
+    minor = session.exec(
+        select(LedgerAccount.balance_minor).where(LedgerAccount.owner == owner, LedgerAccount.currency == currency)
     ).first()
-    return Money(account.balance_minor if account else 0, currency)
+    return Money(minor or 0, currency)
 
 
 def booked(session: Session, kind: str, reference: str) -> LedgerTransfer | None:
@@ -61,28 +62,29 @@ def transfer(
 ) -> LedgerTransfer:
     """Book ``amount`` from ``debit`` to ``credit`` inside the caller's transaction.
 
-    Raises :class:`InsufficientFunds` when a customer's account does not hold as much. A second booking of the same
-    ``(kind, reference)`` breaks a unique constraint at the flush (:class:`sqlalchemy.exc.IntegrityError`).
+    Raises :class:`InsufficientFunds` when a customer's account does not hold as much, and
+    :class:`sqlalchemy.exc.IntegrityError` when the same ``(kind, reference)`` was booked before. Then nothing of the
+    transfer stays, and the caller's transaction is as it was.
     """
-    source = _account(session, debit, amount.currency)
-    target = _account(session, credit, amount.currency)
-    row = LedgerTransfer(
-        kind=kind,
-        reference=reference,
-        debit_id=source,
-        credit_id=target,
-        amount_minor=amount.minor,
-        currency=amount.currency,
-        memo=memo,
-        at=at,
-    )
-    session.add(row)
-    session.flush()
-    # Always in the same order, so that two transfers between the same accounts never wait for each other in a ring.
-    for account, change in sorted([(source, -amount.minor), (target, amount.minor)]):
-        if not _add(session, account, change):
-            held = balance(session, debit, amount.currency)
-            raise InsufficientFunds(Money(amount.minor - held.minor, amount.currency))
+    with session.begin_nested():
+        # Always in the same order, here and below, so that two transfers never wait for each other in a ring.
+        accounts = {owner: _account(session, owner, amount.currency) for owner in sorted((debit, credit))}
+        row = LedgerTransfer(
+            kind=kind,
+            reference=reference,
+            debit_id=accounts[debit],
+            credit_id=accounts[credit],
+            amount_minor=amount.minor,
+            currency=amount.currency,
+            memo=memo,
+            at=at,
+        )
+        session.add(row)
+        session.flush()
+        for owner, change in sorted([(debit, -amount.minor), (credit, amount.minor)]):
+            if not _add(session, accounts[owner], change):
+                held = balance(session, debit, amount.currency)
+                raise InsufficientFunds(Money(amount.minor - held.minor, amount.currency))
     return row
 
 

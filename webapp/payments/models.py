@@ -24,16 +24,18 @@ class Payout(SQLModel, table=True):
     """One way of paying one refund, written before anything is sent and never deleted.
 
     The refund's id is the idempotency key toward the provider; it and the amount stay the same on every retry.
+    ``round`` is the refund's: once everything has failed and reviewers have approved again, each way is tried anew.
     """
 
     __tablename__ = "payout"
     __table_args__ = (
-        sa.UniqueConstraint("refund_id", "method"),
+        sa.UniqueConstraint("refund_id", "round", "method"),
         sa.CheckConstraint("amount_minor > 0", name="amount"),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     refund_id: str = Field(foreign_key="refund.id", max_length=32)
+    round: int = 1
     method: PaymentMethod = Field(sa_type=words_of(PaymentMethod, "payout_method"))
     status: PayoutStatus = Field(sa_type=words_of(PayoutStatus, "payout_status"))
     amount_minor: int = Field(sa_type=MONEY)

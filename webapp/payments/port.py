@@ -1,6 +1,7 @@
 """What the desk asks of every payment provider."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from certlifecycle import Money
@@ -50,9 +51,14 @@ class PayoutOrder:
 
 
 class PaymentGateway(Protocol):
-    """A way of paying somebody back. Both calls are idempotent in ``refund_no`` and may be repeated at any time."""
+    """A way of paying somebody back. Both calls are idempotent in ``refund_no`` and may be repeated at any time.
+
+    ``patience`` is how long one attempt, a query and a refund, waits for the provider at most; then its answer is
+    :class:`Unknown`. An attempt that has not answered after that is taken for dead, and the next one begins.
+    """
 
     method: PaymentMethod
+    patience: timedelta
 
     def refund(self, order: PayoutOrder) -> Answer:
         """Pay back, once however often it is called."""

@@ -55,7 +55,7 @@ def standing(
         case Outcome.OPEN:
             return _open(refund, approvals)
         case Outcome.APPROVED:
-            return _approved(payouts, where)
+            return _approved(payouts_now(refund, payouts), where)
         case Outcome.REFUNDED:
             return Standing(
                 "good",
@@ -96,6 +96,11 @@ def _open(refund: Refund, approvals: Sequence[RefundApproval]) -> Standing:
     return Standing("money", "receipt-text", label, f"{sentence} {answer}", Mover.REVIEWER)
 
 
+def payouts_now(refund: Refund, payouts: Sequence[Payout]) -> list[Payout]:
+    """The attempts since the latest decision; those of an earlier round have failed for good."""
+    return [one for one in payouts if one.round == refund.round]
+
+
 def _approved(payouts: Sequence[Payout], where: str) -> Standing:
     last = payouts[-1] if payouts else None
     label = "Approved, not yet paid"
@@ -133,7 +138,8 @@ def steps(case: RefundFile) -> list[Step]:
             todo = [Step("todo", label) for label in ("Approved", "Money sent", "Refunded")]
             return [applied, Step("present", "In review", answer, note), *todo]
     decided = _at(refund.decided_at)
-    sent = next((one for one in reversed(case.payouts) if one.status in _UNDER_WAY), None)
+    payouts = payouts_now(refund, case.payouts)
+    sent = next((one for one in reversed(payouts) if one.status in _UNDER_WAY), None)
     done = refund.outcome == Outcome.REFUNDED
     return [
         applied,
@@ -196,7 +202,8 @@ def detour(case: RefundFile, viewer: Account) -> str | None:
     refund, purchase = case.refund, case.file.purchase
     paid_with = account_of(PaymentMethod(purchase.payment_method), purchase, viewer)
     balance = account_of(PaymentMethod.BALANCE, purchase, viewer)
-    refused = [one for one in case.payouts if one.status == PayoutStatus.REFUSED and one.method == refund.method]
+    tried = payouts_now(refund, case.payouts)
+    refused = [one for one in tried if one.status == PayoutStatus.REFUSED and one.method == refund.method]
     if refused and refund.method != PaymentMethod.BALANCE and refund.outcome in (Outcome.APPROVED, Outcome.REFUNDED):
         answer = f" Its answer: {refused[0].detail}" if refused[0].detail else ""
         went = "went" if refund.outcome == Outcome.REFUNDED else "goes"
@@ -305,7 +312,7 @@ def refund_rows(rows: Sequence[Listed], viewer: Account) -> list[RefundRow]:
             one.refund,
             display_name(one.domain),
             standing(one.refund, one.approvals, one.payouts, viewer, is_current=one.is_current),
-            _paid_to(one.refund, viewer) if one.refund.outcome not in GONE else "–",
+            _paid_to(one.refund, viewer) if one.refund.outcome not in GONE else "",
             one.is_current and one.refund.outcome == Outcome.REJECTED,
         )
         for one in rows

@@ -96,14 +96,13 @@ def _refund_of(certificate_id: str) -> str:
 
 def _had_applied(late: Superseded) -> Response | None:
     """Where the same person's own application went, if that is what came first."""
-    first = late.rows[0] if late.rows else None
-    if first is None or first.event != Event.REQUEST_REFUND or first.actor_id != account().id:
+    if not is_repeated(late, Event.REQUEST_REFUND):
         return None
     if len(late.rows) == 1:
         flash(APPLIED, "success")
     else:
         flash("You had applied already. This is how it stands now.", "info")
-    return go_to(url_for("refunds.details", refund_id=first.refund_id))
+    return go_to(url_for("refunds.details", refund_id=late.rows[0].refund_id))
 
 
 # Following
@@ -145,15 +144,18 @@ def keep(refund_id: str) -> Answer:
 
 def _change(refund_id: str, event: Event, done: str, there: str) -> Answer:
     case = _view(refund_id).case
+    certificate = case.file.certificate
     form = VersionForm()
     if not form.validate():
         return _show_refund(refund_id, 422, " ".join(form.version.errors))
-    if not case.is_current:
+    if not case.is_current and form.version.data == certificate.version:
+        # The certificate may be under another application by now, which this page is not about.
         return _show_refund(refund_id, 409, "This application is closed; nothing can be done with it any more.")
     try:
-        parts().desk.fire(case.file.certificate.id, event, by(), version=form.version.data)
+        parts().desk.fire(certificate.id, event, by(), version=form.version.data)
     except Superseded as late:
-        return _show_refund(refund_id, 409, tell_rows(late))
+        if not is_repeated(late, event):
+            return _show_refund(refund_id, 409, tell_rows(late))
     flash(done, "success")
     return go_to(there)
 
@@ -170,6 +172,12 @@ def _show_refund(refund_id: str, code: int, news: str) -> Answer:
 
 
 # Answers
+
+
+def is_repeated(late: Superseded, event: Event) -> bool:
+    """Whether what came first was this very change by the same person: a button pressed twice."""
+    first = late.rows[0] if late.rows else None
+    return first is not None and first.event == event and first.actor_id == account().id
 
 
 def live_page(template: str, **context: object) -> Response:

@@ -279,9 +279,7 @@ def approval_words(file: File, viewer: Account) -> str | None:
         return "This amount needs two reviewers. Yours is the first approval; somebody else gives the second."
     first = file.approvals[0]
     who = "you" if first.reviewer_id == viewer.id else first.reviewer_name
-    return (
-        f"This amount needs two reviewers. It was approved by {who}, {words().instant(first.at)}; the second decides."
-    )
+    return f"This amount needs two reviewers. Approved by {who}, {words().instant(first.at)}; the second decides."
 
 
 # What happened meanwhile

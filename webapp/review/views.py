@@ -13,7 +13,7 @@ from webapp.errors import Superseded
 from webapp.htmx import go_to, wants_fragment
 from webapp.recording import Handed, Refusal
 from webapp.refunds.forms import VersionForm
-from webapp.refunds.views import live_page, tagged
+from webapp.refunds.views import is_repeated, live_page, tagged
 from webapp.review import present, queries
 from webapp.review.forms import FailForm, ReasonForm, RejectForm
 from webapp.review.queries import Kind
@@ -135,7 +135,7 @@ def _decide(
     try:
         parts().desk.fire(certificate_id, event, by(), reason=reason, handed=handed, version=form.version.data)
     except Superseded as late:
-        if not _is_repeated(late, event):
+        if not is_repeated(late, event):
             return _show_again(certificate_id, form, 409, present.news(late.rows))
     return _go_on(_file(certificate_id), event)
 
@@ -145,11 +145,6 @@ def _show_again(certificate_id: str, form: VersionForm, code: int, trouble: str 
     context = _case(certificate_id, written, trouble or " ".join(form.version.errors) or None)
     template = "review/_decision.html" if wants_fragment() else "review/item.html"
     return render_template(template, **context), code
-
-
-def _is_repeated(late: Superseded, event: Event) -> bool:
-    first = late.rows[0] if late.rows else None
-    return first is not None and first.event == event and first.actor_id == account().id
 
 
 def _go_on(file: File, event: Event) -> Response:

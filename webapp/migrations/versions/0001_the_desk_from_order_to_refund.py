@@ -464,6 +464,7 @@ def upgrade() -> None:
         "payout",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("refund_id", sa.String(length=32), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
         sa.Column(
             "method",
             sa.Enum(
@@ -495,7 +496,7 @@ def upgrade() -> None:
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payout_amount")),
         sa.ForeignKeyConstraint(["refund_id"], ["refund.id"], name=op.f("fk_payout_refund_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payout")),
-        sa.UniqueConstraint("refund_id", "method", name=op.f("uq_payout_refund_id_method")),
+        sa.UniqueConstraint("refund_id", "round", "method", name=op.f("uq_payout_refund_id_round_method")),
     )
     op.create_table(
         "refund_approval",
