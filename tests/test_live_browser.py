@@ -13,24 +13,14 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.request import urlopen
 
+import chromium
 import pytest
 from conftest import required
 from live_support import ALICE, PATIENCE, HubProcess, Writer, free_port, make_sqlite, ticket
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 STATIC = Path(__file__).parent.parent / "webapp" / "static"
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 CONFIG = {
     "allowEval": False,
     "allowScriptTags": False,
@@ -247,13 +237,11 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        required("Chromium", "apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+def browser() -> Iterator[Browser]:
+    if chromium.path() is None:
+        required("Chromium", chromium.INSTALL)
+    with chromium.running() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

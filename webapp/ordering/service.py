@@ -43,7 +43,7 @@ def buy(desk: Desk, customer: Account, order: Order, by: By) -> Certificate:
         with desk.database.writing() as session:
             return _buy(session, desk, customer, order, by)
     except IntegrityError:
-        # The button was pressed before: what that bought is the answer. The constraint also decides between two at once.
+        # The button was pressed before, or twice at once: what the first one bought is the answer.
         with desk.database.reading() as session:
             bought = session.exec(select(Certificate).where(Certificate.purchase_id == order.id)).first()
         if bought is None:
