@@ -58,6 +58,7 @@ def test_an_event_that_is_not_possible_says_what_is(shop: Shop, htmx: bool) -> N
     url = f"/certificates/{certificate.id}/withdraw-submission"
     page = browser.post(url, {"version": certificate.version}, 409, htmx=htmx)
     assert "Withdraw the submission" in page.words
+    assert "To the certificate" in page.words
     assert shop.get(certificate.id).version == certificate.version
 
 

@@ -76,12 +76,16 @@ def install(app: Flask) -> None:
 def show(code: int, text: Words, reference: str | None = None) -> tuple[str, int]:
     """Render an error as a page or, for htmx, as a notice."""
     template = "errors/_error.html" if wants_fragment() else "errors/error.html"
-    context = text._asdict() | {
-        "code": code,
-        "action": ("To the start page", url_for("home")),
-        "reference": reference,
-    }
+    context = text._asdict() | {"code": code, "action": _way_on(code), "reference": reference}
     return render_template(template, **context), code
+
+
+def _way_on(code: int) -> tuple[str, str]:
+    """A link to go on with: to the certificate that was refused something, else to the start page."""
+    certificate_id = (request.view_args or {}).get("certificate_id")
+    if code == 409 and certificate_id is not None:
+        return "To the certificate", url_for("certificates.details", certificate_id=certificate_id)
+    return "To the start page", url_for("home")
 
 
 def _desk_error(error: DeskError) -> tuple[str, int]:
