@@ -76,13 +76,13 @@ class RefusingAuthority(RealAuthority):
 
     WORDS = "The domain is on the authority's list of names that it never certifies."
 
-    def __init__(self, real: CertificateAuthority, *, at_once: bool = True) -> None:
+    def __init__(self, real: CertificateAuthority, *, immediately: bool = True) -> None:
         super().__init__(real)
-        self.at_once = at_once
+        self.immediately = immediately
 
     def submit(self, order_key: str, csr_pem: str, names: Sequence[str], validity_days: int) -> str:
         """Refuse the order where it refuses at once."""
-        if self.at_once:
+        if self.immediately:
             raise AuthorityRefused(self.WORDS)
         return super().submit(order_key, csr_pem, names, validity_days)
 
@@ -113,7 +113,8 @@ class MistakenAuthority(RealAuthority):
 
     def submit(self, order_key: str, csr_pem: str, names: Sequence[str], validity_days: int) -> str:
         """Mix two orders up."""
-        return super().submit(f"{order_key}-mixed-up", signing_request(*names, "other.example.org"), names, 90)
+        other_key = signing_request.__wrapped__(*names)
+        return super().submit(f"{order_key}-mixed-up", other_key, names, validity_days)
 
 
 class BusyAuthority(RealAuthority):

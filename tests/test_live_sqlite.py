@@ -64,14 +64,16 @@ def test_a_commit_is_seen_long_before_the_safety_net(tmp_path: Path, name: str) 
         async with aclosing(SqliteSource(str(tmp_path / name)).listen(10)) as events:
             await anext(events)
             loop = asyncio.get_running_loop()
-            begun = loop.time()
+            late = 0.0
             for _ in range(10):
                 # It is being waited for when the file is written, and only a little later can the commit be seen.
                 waiting = asyncio.create_task(next_change(events))
                 await asyncio.to_thread(writer.change)
+                committed = loop.time()
                 await waiting
-            # The safety net alone would take ten seconds, polling one.
-            assert loop.time() - begun < 0.9
+                late += loop.time() - committed
+            # The safety net alone would be about ten seconds late.
+            assert late < 5
 
     (tmp_path / "elsewhere").mkdir()
     path = tmp_path / "elsewhere" / "desk.sqlite3" if name.startswith("link") else tmp_path / name

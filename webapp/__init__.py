@@ -73,12 +73,13 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.accounts.views import blueprint as accounts
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
+    from webapp.live.views import blueprint as live
     from webapp.ordering.views import blueprint as ordering
     from webapp.refunds.views import blueprint as refunds
     from webapp.review.views import blueprint as review
 
     context.install(app)
-    for one in (accounts, certificates, ordering, refunds, review, styleguide.blueprint):
+    for one in (accounts, certificates, live, ordering, refunds, review, styleguide.blueprint):
         app.register_blueprint(one)
     # Machines ask here, without a session and without our forms.
     authority = make_authority(parts.authority)

@@ -43,6 +43,7 @@ def install(app: Flask) -> None:
             "current_account": viewer,
             "nav": [] if wants_fragment() else navigation(viewer),
             "live_url": live_url(viewer),
+            "live_ticket_url": url_for("live.renew_ticket"),
         }
 
 

@@ -142,10 +142,12 @@ class Desk:
             case = self.case(file, by.actor, now, reason, handed.evidence if handed else "")
             target = advance(case, event)
             change = Change(event, target, case, file.refund, handed, self.payable)
-            recorded = record(session, before, file.purchase, change)
+            recorded = record(before, file.purchase, change)
             if not self._move(session, before, target, now, recorded.columns):
                 raise Superseded(self._rows_since(session, before.id, before.version))
             session.add_all(recorded.rows)
+            for statement in recorded.statements:
+                session.exec(statement)
             after = session.exec(
                 select(Certificate).where(Certificate.id == certificate_id).execution_options(populate_existing=True)
             ).one()
@@ -284,8 +286,11 @@ class Desk:
 
     def _retry(self, certificate_id: str, older_than: datetime) -> bool:
         with self.database.writing() as session:
-            certificate = session.get(Certificate, certificate_id)
-            if certificate is None or certificate.due_at is None or certificate.due_at > older_than:
+            certificate = session.exec(
+                select(Certificate).where(Certificate.id == certificate_id, col(Certificate.due_at) <= older_than)
+            ).first()
+            if certificate is None:
+                # Done, or handed in by another reconciler, since it was found.
                 return False
             result = session.exec(
                 update(Certificate)

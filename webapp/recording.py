@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlmodel import Session, SQLModel, col, update
+from sqlalchemy.sql.dml import UpdateBase
+from sqlmodel import SQLModel, col, update
 
 from certlifecycle import Case, Event, RevocationReason, State, verdict
 from certlifecycle.calendar import promised_dates
@@ -103,19 +104,24 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Columns of the certificate to set, rows to add, and facts for the history."""
+    """Columns of the certificate to set, and facts for the history.
+
+    ``rows`` are added and ``statements`` run once the certificate has moved: whoever comes too late is to hear that,
+    and not of a constraint that the faster one has used up.
+    """
 
     columns: dict[str, Any] = field(default_factory=dict)
     rows: list[SQLModel] = field(default_factory=list)
+    statements: list[UpdateBase] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-Recorder = Callable[[Session, Certificate, Purchase, Change], Recorded]
+Recorder = Callable[[Certificate, Purchase, Change], Recorded]
 
 
-def record(session: Session, certificate: Certificate, purchase: Purchase, change: Change) -> Recorded:
+def record(certificate: Certificate, purchase: Purchase, change: Change) -> Recorded:
     """Work out what the event leaves behind. Raises :class:`TypeError` when it brought the wrong thing along."""
-    return _RECORDERS[change.event](session, certificate, purchase, change)
+    return _RECORDERS[change.event](certificate, purchase, change)
 
 
 T = TypeVar("T")
@@ -133,7 +139,7 @@ def _application(change: Change) -> Refund:
     return change.refund
 
 
-def _submit(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _submit(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     submission = _brought(change, Submission)
     return Recorded(
         {
@@ -148,15 +154,15 @@ def _submit(_session: Session, _cert: Certificate, _purchase: Purchase, change: 
     )
 
 
-def _nothing(_session: Session, _cert: Certificate, _purchase: Purchase, _change: Change) -> Recorded:
+def _nothing(_cert: Certificate, _purchase: Purchase, _change: Change) -> Recorded:
     return Recorded()
 
 
-def _problem(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _problem(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     return Recorded({"problem": change.case.reason})
 
 
-def _issue(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _issue(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     issued = _brought(change, Issuance)
     return Recorded(
         {
@@ -174,19 +180,19 @@ def _issue(_session: Session, _cert: Certificate, _purchase: Purchase, change: C
     )
 
 
-def _revoke(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _revoke(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     return Recorded({"revocation_reason": RevocationReason(change.case.reason), "problem": None})
 
 
-def _confirm_revocation(_session: Session, cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _confirm_revocation(cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     return Recorded({"revoked_at": change.case.now}, facts={"serial": cert.serial})
 
 
-def _refuse_revocation(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _refuse_revocation(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     return Recorded({"revocation_reason": None, "problem": change.case.reason})
 
 
-def _request_refund(session: Session, cert: Certificate, purchase: Purchase, change: Change) -> Recorded:
+def _request_refund(cert: Certificate, purchase: Purchase, change: Change) -> Recorded:
     case = change.case
     application = _brought(change, Application)
     answer = verdict(case.facts, case.now, case.policy)
@@ -230,14 +236,14 @@ def _request_refund(session: Session, cert: Certificate, purchase: Purchase, cha
     return Recorded(rows=[refund], facts=facts)
 
 
-def _withdraw_refund(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _withdraw_refund(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     refund = _application(change)
     refund.outcome = Outcome.WITHDRAWN
     refund.closed_at = change.case.now
     return Recorded(facts=_about(refund))
 
 
-def _approve_refund(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _approve_refund(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     refund = _application(change)
     approval = RefundApproval(
         refund_id=refund.id,
@@ -252,7 +258,7 @@ def _approve_refund(_session: Session, _cert: Certificate, _purchase: Purchase, 
     return Recorded(rows=[approval], facts=_about(refund))
 
 
-def _reject_refund(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _reject_refund(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     refund = _application(change)
     refund.outcome = Outcome.REJECTED
     refund.decided_at = refund.closed_at = change.case.now
@@ -261,7 +267,7 @@ def _reject_refund(_session: Session, _cert: Certificate, _purchase: Purchase, c
     return Recorded(facts=_about(refund))
 
 
-def _complete_refund(session: Session, _cert: Certificate, purchase: Purchase, change: Change) -> Recorded:
+def _complete_refund(_cert: Certificate, purchase: Purchase, change: Change) -> Recorded:
     refund = _application(change)
     payment = _brought(change, Payment)
     refund.outcome = Outcome.REFUNDED
@@ -269,15 +275,16 @@ def _complete_refund(session: Session, _cert: Certificate, purchase: Purchase, c
     refund.paid_to = payment.paid_to
     refund.payout_reference = payment.reference
     # Computed by the database, whose CHECK keeps the sum of refunds at or below what was paid.
-    session.exec(
+    paid_back = (
         update(Purchase)
         .where(col(Purchase.id) == purchase.id)
         .values(refunded_minor=Purchase.refunded_minor + refund.amount_minor)
     )
-    return Recorded(facts=_about(refund) | {"reference": payment.reference, "to": payment.paid_to})
+    facts = _about(refund) | {"reference": payment.reference, "to": payment.paid_to}
+    return Recorded(statements=[paid_back], facts=facts)
 
 
-def _return_refund(_session: Session, _cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _return_refund(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     refund = _application(change)
     refund.outcome = Outcome.OPEN
     refund.decided_at = None

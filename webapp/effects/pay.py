@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, select, update
+from sqlmodel import col, select, update
 
 from certlifecycle import Event, State
 from webapp.certificates.models import PaymentMethod, Purchase
@@ -63,9 +63,10 @@ def pay(desk: Desk, gateways: Mapping[PaymentMethod, PaymentGateway], certificat
 
 def _intend(desk: Desk, refund: Refund, method: PaymentMethod) -> Payout:
     """Write down what is about to be tried, or find what was tried before in this round of decision."""
+    this = select(Payout).where(Payout.refund_id == refund.id, Payout.round == refund.round, Payout.method == method)
     try:
         with desk.database.writing() as session:
-            payout = _payout(session, refund, method)
+            payout = session.exec(this).first()
             if payout is None:
                 now = desk.clock()
                 payout = Payout(
@@ -82,16 +83,8 @@ def _intend(desk: Desk, refund: Refund, method: PaymentMethod) -> Payout:
     except IntegrityError:
         # Another attempt wrote it down between the look and the entry.
         with desk.database.reading() as session:
-            payout = _payout(session, refund, method)
-        if payout is None:
-            raise
+            payout = session.exec(this).one()
     return payout
-
-
-def _payout(session: Session, refund: Refund, method: PaymentMethod) -> Payout | None:
-    return session.exec(
-        select(Payout).where(Payout.refund_id == refund.id, Payout.round == refund.round, Payout.method == method)
-    ).first()
 
 
 def _attempt(desk: Desk, gateway: PaymentGateway | None, payout: Payout, order: PayoutOrder) -> Answer:

@@ -16,8 +16,8 @@ from pathlib import Path
 from webapp.live.bus import Change, Opened, readable_changes
 from webapp.live.inotify import watching
 
-# Seconds between the questions after a write was noticed: close together at first, then every 20 ms. That is two seconds
-# in all, longer than a disk takes to synchronise; what is slower still is found by the safety net.
+# Seconds between the questions after a write was noticed: close together at first, then every 20 ms. Two seconds in
+# all are longer than a disk takes to synchronise; what is slower still is found by the safety net.
 _SETTLE = (0.0003,) * 6 + tuple(min(0.0005 * 1.5**step, 0.02) for step in range(100))
 _SAFETY_NET_SECONDS = 1.0
 _POLL_SECONDS = 0.1
