@@ -1,7 +1,6 @@
 # make run    installs, migrates, fills a demo shop, serves it
 # make test   installs, runs every test
 # make check  linter, formatter, types
-# make bench  speeds, as ratios side by side
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +8,7 @@ BIN := $(VENV)/bin
 # Two processes by default: the tests start databases, browsers and servers of their own.
 TEST_PROCESSES ?= 2
 
-.PHONY: run test check format bench screenshots clean
+.PHONY: run test check format clean
 
 run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo

@@ -229,15 +229,18 @@ def test_when_every_way_of_paying_failed_it_is_in_review_again(shop: Shop) -> No
 
 
 def test_after_a_second_approval_the_failures_of_the_first_round_count_no_more(shop: Shop) -> None:
-    certificate = shop.certificate_in(State.REFUND_APPROVED)
-    shop.effects.gateways = {PaymentMethod.BALANCE: Gateway(PaymentMethod.BALANCE, Failed("No."))}
+    shop.desk.payable = frozenset(PaymentMethod)
+    certificate = shop.certificate_in(State.REFUND_APPROVED, method=PaymentMethod.ALIPAY, account="ending 88")
+    methods = (PaymentMethod.ALIPAY, PaymentMethod.BALANCE)
+    shop.effects.gateways = {method: Gateway(method, Failed("No.")) for method in methods}
     shop.run_due()
     shop.fire(certificate, Event.APPROVE_REFUND)
     page = shop.browser(shop.alice).get(url_of(shop, certificate))
     assert badge(page) == "Approved, not yet paid"
     assert steps(page)[2:4] == ["Now: Approved", "To come: Money sent"]
-    # It stays to be read that it was tried.
-    assert "Refused by the provider No." in page.words
+    # Each way is tried anew; it stays to be read that it was tried.
+    assert "could not take the money" not in page.words
+    assert page.words.count("Refused by the provider No.") == 2
 
 
 def test_a_payment_that_is_only_prepared_is_not_called_sent(shop: Shop) -> None:
@@ -311,6 +314,7 @@ def test_a_closed_application_cannot_move_the_certificate(shop: Shop) -> None:
     certificate = shop.fire(certificate, Event.WITHDRAW_REFUND)
     shop.clock.advance(minutes=1)
     certificate = shop.fire(certificate, Event.REQUEST_REFUND)
+    assert "Withdraw the application" not in browser.get(url).words
     page = browser.post(f"{url}/withdraw", {"version": certificate.version}, 409)
     assert "This application is closed" in page.words
     assert shop.get(certificate.id).state == State.REFUND_REQUESTED

@@ -62,6 +62,15 @@ def test_a_busy_session_ends_too_when_it_is_old(shop: Shop) -> None:
     browser.get("/certificates", 303)
 
 
+def test_a_page_that_refreshes_itself_does_not_keep_the_session_alive(shop: Shop) -> None:
+    browser = sign_in(shop)
+    for _ in range(3):
+        shop.clock.advance(minutes=19)
+        browser.get("/certificates", htmx=True)
+    shop.clock.advance(minutes=19)
+    browser.get("/certificates", 204, htmx=True)
+
+
 def test_a_disabled_account_is_out_at_once(shop: Shop) -> None:
     browser = sign_in(shop)
     with shop.database.writing() as session:

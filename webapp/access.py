@@ -94,7 +94,9 @@ def _recognise(token: str) -> None:
         return
     row, g.account = found
     g.session_key = row.token_hash
-    if now - row.last_seen_at > sessions.SEEN_EVERY:
+    # A page that keeps itself up to date is not a person who is there.
+    in_background = request.method == "GET" and wants_fragment()
+    if now - row.last_seen_at > sessions.SEEN_EVERY and not in_background:
         with parts().database.writing() as session:
             sessions.touch(session, row.token_hash, now)
 
