@@ -312,8 +312,8 @@ class Page:
 
     def field(self, name: str) -> str:
         """The value that a form field of the page holds."""
-        for node in self.tree.iter("input", "textarea"):
-            if node.get("name") == name:
+        for node in self.tree.iter():
+            if node.tag in ("input", "textarea") and node.get("name") == name:
                 value = node.get("value") if node.tag == "input" else "".join(node.itertext())
                 return value or ""
         raise AssertionError(f"no field {name} on the page")

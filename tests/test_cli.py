@@ -1,14 +1,17 @@
 """``flask desk …``: what whoever runs the shop does from the command line."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from flask import Flask
+from order_files import file, row
+from processes import ROOT, environment
 from shop import Shop, test_settings
 from sqlmodel import func, select
-from test_importing import file, row
 
 from certlifecycle import Role
 from webapp import create_app
@@ -58,6 +61,15 @@ def test_migrate_makes_a_database_ready_and_may_be_repeated(tmp_path: Path) -> N
         assert "The database is ready." in run(app, "migrate").output
     assert everybody(app) == []
     parts.database.engine.dispose()
+
+
+def test_the_release_step_runs_as_the_procfile_says(tmp_path: Path) -> None:
+    release = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())["release"]
+    assert release == "flask --app webapp desk migrate"
+    settings = test_settings(f"sqlite:///{tmp_path / 'new.sqlite3'}", tmp_path / "data")
+    command = [sys.executable, "-m", *release.split()]
+    done = subprocess.run(command, env=environment(settings), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "The database is ready.\n"), done.stderr
 
 
 def test_demo_fills_an_empty_shop_once(empty: Flask) -> None:

@@ -193,12 +193,11 @@ class _Telling:
             else:
                 self.clock.now += min(step, timedelta(hours=20))
             self._happen(certificate, event)
-        last = self.parts.desk
         if story.events and story.events[-1] in RESTING:
             with self.parts.database.reading() as session:
-                version = last.open_file(session, certificate.id).certificate.version
+                version = self.parts.desk.open_file(session, certificate.id).certificate.version
             note = "Held back in the demo, so that this state can be looked at."
-            last.postpone(certificate.id, version, self.now + timedelta(days=1), note)
+            self.parts.desk.postpone(certificate.id, version, self.now + timedelta(days=1), note)
 
     def _order(self) -> Certificate:
         story = self.story
