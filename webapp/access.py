@@ -8,12 +8,12 @@ from sqlalchemy import ColumnElement, true
 from sqlmodel import col
 from werkzeug.wrappers import Response
 
-from certlifecycle import REVIEWERS, Role
+from certlifecycle import REVIEWERS, Event, Role
 from webapp.accounts import sessions
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By
-from webapp.errors import Forbidden
+from webapp.errors import Forbidden, Superseded
 from webapp.htmx import wants_fragment
 from webapp.parts import Parts
 
@@ -53,6 +53,12 @@ def account() -> Account:
 def by() -> By:
     """The signed-in person as the desk's door knows them."""
     return By(account().actor, Channel.WEB, request.remote_addr or "")
+
+
+def is_repeated(late: Superseded, event: Event) -> bool:
+    """Whether what came first was this very change by the same person: a button pressed twice."""
+    first = late.rows[0] if late.rows else None
+    return first is not None and first.event == event and first.actor_id == account().id
 
 
 def visible_to(viewer: Account) -> ColumnElement[bool]:

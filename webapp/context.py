@@ -28,7 +28,7 @@ def install(app: Flask) -> None:
     @app.before_request
     def remember_since() -> None:
         g.since = None
-        if g.get("account") is not None and request.method == "GET" and not wants_fragment():
+        if g.get("account") is not None and not wants_fragment():
             with parts().database.reading() as session:
                 # Read before the page's own data: what changes in between is told again, never missed.
                 g.since = session.exec(select(func.max(History.id))).one() or 0

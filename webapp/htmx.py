@@ -1,6 +1,9 @@
 """One route, two answers: the whole page for a browser, the fragment for htmx."""
 
-from flask import Flask, Response, redirect
+from hashlib import sha256
+
+from flask import Flask, Response, make_response, redirect, render_template
+from flask_wtf.csrf import generate_csrf
 from htmx_flask import Htmx, request
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -26,3 +29,20 @@ def go_to(url: str) -> BaseResponse:
     if wants_fragment():
         return Response(status=204, headers={"HX-Redirect": url})
     return redirect(url, 303)
+
+
+def live_page(template: str, **context: object) -> Response:
+    """A page, or the fragment of it that lives: ``x/_y.html`` beside ``x/y.html``, made from the same context."""
+    if wants_fragment():
+        folder, _, name = template.rpartition("/")
+        return tagged(render_template(f"{folder}/_{name}", **context))
+    return make_response(render_template(template, **context))
+
+
+def tagged(html: str) -> Response:
+    """A fragment with an entity tag, so that asking again for what has not changed costs next to nothing."""
+    response = make_response(html)
+    # The form's secret is signed anew for every answer and says nothing about the content.
+    response.set_etag(sha256(html.replace(generate_csrf(), "").encode()).hexdigest()[:32])
+    response.make_conditional(request)
+    return response

@@ -9,7 +9,7 @@ from certlifecycle import RevocationReason
 from webapp.certificates.csr import CsrRejected, ParsedCsr, read_csr
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.certificates.present import reason_label
-from webapp.refunds.forms import VersionForm
+from webapp.forms import VersionForm
 
 
 class SubmissionForm(VersionForm):

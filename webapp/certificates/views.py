@@ -4,7 +4,7 @@ from flask import Blueprint, Response, flash, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from certlifecycle import Event, EventRefused, judge, possible
-from webapp.access import account, by, customers_only, parts
+from webapp.access import account, by, customers_only, is_repeated, parts
 from webapp.authorities.port import REASON_SENTENCES
 from webapp.certificates import listing, present
 from webapp.certificates.forms import RevocationForm, SubmissionForm
@@ -13,11 +13,10 @@ from webapp.certificates.queries import Search, certificate_file, list_page, lis
 from webapp.desk import File
 from webapp.error_pages import tell_rows
 from webapp.errors import DeskError, NotFound, Superseded
-from webapp.htmx import go_to
+from webapp.forms import VersionForm
+from webapp.htmx import go_to, live_page, tagged
 from webapp.payments.destination import destination
 from webapp.recording import Submission
-from webapp.refunds.forms import VersionForm
-from webapp.refunds.views import live_page, tagged
 
 blueprint = Blueprint("certificates", __name__, url_prefix="/certificates")
 
@@ -99,7 +98,7 @@ def submit_post(certificate_id: str) -> Answer:
     try:
         parts().desk.fire(certificate_id, Event.SUBMIT, by(), handed=handed, version=form.version.data)
     except Superseded as late:
-        if _is_repeated(late, Event.SUBMIT):
+        if is_repeated(late, Event.SUBMIT):
             return go_to(_home(certificate_id))
         return _ask_for_csr(_file(certificate_id), form, tell_rows(late)), 409
     flash("Submitted. We check now that the domain is yours.", "success")
@@ -125,7 +124,7 @@ def withdraw_submission(certificate_id: str) -> Answer:
     try:
         parts().desk.fire(certificate_id, Event.WITHDRAW_SUBMISSION, by(), version=form.version.data)
     except Superseded as late:
-        if not _is_repeated(late, Event.WITHDRAW_SUBMISSION):
+        if not is_repeated(late, Event.WITHDRAW_SUBMISSION):
             raise
     else:
         flash("The submission is withdrawn. Submit it again, or apply for a refund.", "success")
@@ -152,7 +151,7 @@ def revoke_post(certificate_id: str) -> Answer:
     try:
         parts().desk.fire(certificate_id, Event.REVOKE, by(), reason=form.reason.data, version=form.version.data)
     except Superseded as late:
-        if _is_repeated(late, Event.REVOKE):
+        if is_repeated(late, Event.REVOKE):
             return go_to(_home(certificate_id))
         return _ask_for_reason(_file(certificate_id), form, tell_rows(late)), 409
     flash("The certificate authority was asked to revoke it, and confirms in a moment.", "success")
@@ -200,9 +199,3 @@ def _require(file: File, event: Event) -> None:
     permission = judge(case, event)
     if not permission.offered:
         raise EventRefused(permission, possible(case))
-
-
-def _is_repeated(late: Superseded, event: Event) -> bool:
-    """Whether what came first was this very change by the same person: a button pressed twice."""
-    first = late.rows[0] if late.rows else None
-    return first is not None and first.event == event and first.actor_id == account().id

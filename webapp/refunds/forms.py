@@ -1,15 +1,12 @@
-"""The form of a refund application, and what every form about a certificate carries."""
+"""The form of a refund application."""
 
-from flask_wtf import FlaskForm
-from wtforms import IntegerField, RadioField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
-from wtforms.widgets import HiddenInput
+from wtforms import RadioField, TextAreaField
+from wtforms.validators import DataRequired, InputRequired, Length
 
+from webapp.forms import LONGEST_TEXT, VersionForm, tidy
 from webapp.refunds.models import RefundReason
 
 SHORTEST_REASON = 5
-LONGEST_TEXT = 2000
-LARGEST_VERSION = 2**31 - 1
 
 REASON_WORDS = {
     RefundReason.NOT_NEEDED: "I no longer need the certificate",
@@ -19,27 +16,6 @@ REASON_WORDS = {
     RefundReason.BOUGHT_TWICE: "I bought it twice",
     RefundReason.OTHER: "Something else",
 }
-
-
-def tidy(text: str | None) -> str | None:
-    """Text as it is stored: one kind of line end, no invisible control characters, nothing around it."""
-    if text is None:
-        return None
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(one for one in lines if one in "\n\t" or one.isprintable()).strip()
-
-
-class VersionForm(FlaskForm):
-    """A form made from a certificate as it was at one version; whoever comes too late is told so."""
-
-    version = IntegerField(
-        "This page",
-        widget=HiddenInput(),
-        validators=[
-            InputRequired("The form came without its version. Load the page again."),
-            NumberRange(1, LARGEST_VERSION, "The form's version makes no sense. Load the page again."),
-        ],
-    )
 
 
 class RefundForm(VersionForm):

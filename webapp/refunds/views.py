@@ -1,21 +1,19 @@
 """Applying for a refund, following it, taking it back, and living with a refusal."""
 
-from hashlib import sha256
-
-from flask import Blueprint, flash, make_response, render_template, request, url_for
-from flask_wtf.csrf import generate_csrf
+from flask import Blueprint, flash, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from certlifecycle import Event, EventRefused
-from webapp.access import account, by, customers_only, parts
+from webapp.access import account, by, customers_only, is_repeated, parts
 from webapp.certificates.queries import certificate_file
 from webapp.desk import File
 from webapp.error_pages import tell_rows
 from webapp.errors import Superseded
-from webapp.htmx import go_to, wants_fragment
+from webapp.forms import VersionForm
+from webapp.htmx import go_to, live_page, wants_fragment
 from webapp.recording import Application
 from webapp.refunds import present, progress, queries
-from webapp.refunds.forms import RefundForm, VersionForm
+from webapp.refunds.forms import RefundForm
 from webapp.refunds.models import RefundReason
 
 blueprint = Blueprint("refunds", __name__)
@@ -172,25 +170,3 @@ def _show_refund(refund_id: str, code: int, news: str) -> Answer:
 
 
 # Answers
-
-
-def is_repeated(late: Superseded, event: Event) -> bool:
-    """Whether what came first was this very change by the same person: a button pressed twice."""
-    first = late.rows[0] if late.rows else None
-    return first is not None and first.event == event and first.actor_id == account().id
-
-
-def live_page(template: str, **context: object) -> Response:
-    """A page, or the fragment of it that lives: ``x/_y.html`` beside ``x/y.html``, made from the same context."""
-    if wants_fragment():
-        folder, _, name = template.rpartition("/")
-        return tagged(render_template(f"{folder}/_{name}", **context))
-    return make_response(render_template(template, **context))
-
-
-def tagged(html: str) -> Response:
-    """A fragment with an entity tag, so that asking again for what has not changed costs next to nothing."""
-    response = make_response(html)
-    # The form's secret is signed anew for every answer and says nothing about the content.
-    response.set_etag(sha256(html.replace(generate_csrf(), "").encode()).hexdigest()[:32])
-    return response.make_conditional(request)

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 from wtforms import Field, RadioField, TextAreaField
 from wtforms.validators import InputRequired, Length, ValidationError
 
-from webapp.refunds.forms import LONGEST_TEXT, VersionForm, tidy
+from webapp.forms import LONGEST_TEXT, VersionForm, tidy
 
 OWN_WORDS = "own"
 

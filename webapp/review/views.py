@@ -5,15 +5,14 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from certlifecycle import Event, State
-from webapp.access import account, by, parts, reviewers_only
+from webapp.access import account, by, is_repeated, parts, reviewers_only
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import certificate_file
 from webapp.desk import File
 from webapp.errors import Superseded
-from webapp.htmx import go_to, wants_fragment
+from webapp.forms import VersionForm
+from webapp.htmx import go_to, live_page, tagged, wants_fragment
 from webapp.recording import Handed, Refusal
-from webapp.refunds.forms import VersionForm
-from webapp.refunds.views import is_repeated, live_page, tagged
 from webapp.review import present, queries
 from webapp.review.forms import FailForm, ReasonForm, RejectForm
 from webapp.review.queries import Kind
