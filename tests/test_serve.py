@@ -5,9 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,7 @@ from shop import test_settings
 from webapp.config import Settings
 from webapp.serve import commands, running, why_not
 
-FOR_EVER = "import signal; print('ready', flush=True); signal.pause()"
-STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOR_EVER}"
+FOR_EVER = "import signal; signal.pause()"
 
 
 def free_ports(count: int) -> list[int]:
@@ -129,7 +128,7 @@ def test_it_runs_what_the_procfile_lists(settings: Settings) -> None:
     assert web.split()[-1] == listed["web"].split()[-1]
 
 
-def test_processes_end_with_the_block(tmp_path: Path) -> None:
+def test_processes_end_with_the_block() -> None:
     with running({"one": [sys.executable, "-c", FOR_EVER], "two": [sys.executable, "-c", FOR_EVER]}) as processes:
         assert all(alive(one.pid) for one in processes.values())
         # Ctrl-C in a terminal reaches a whole group: theirs are not ours.
@@ -153,13 +152,39 @@ def test_what_was_started_ends_when_the_next_cannot_be_started() -> None:
     assert children_of(os.getpid()) == before
 
 
-def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.serve.STOP_SECONDS", 0.2)
-    deaf = f"import pathlib; pathlib.Path({str(tmp_path / 'ready')!r}).touch()"
-    code = STUBBORN.replace("print('ready', flush=True)", deaf)
-    with running({"deaf": [sys.executable, "-c", code]}) as processes:
+def mark(path: Path) -> str:
+    """Python that leaves the process's id where the test sees it."""
+    return f"import os, pathlib; pathlib.Path({str(path)!r}).write_text(str(os.getpid()))"
+
+
+def test_a_process_that_missed_a_signal_is_told_again(tmp_path: Path) -> None:
+    once = "lambda *_: signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))"
+    ready = mark(tmp_path / "ready")
+    code = f"import signal, sys\nsignal.signal(signal.SIGTERM, {once})\n{ready}\nwhile True: signal.pause()"
+    with running({"one": [sys.executable, "-c", code]}, patience=(0.1, 30)) as processes:
         eventually((tmp_path / "ready").exists)
-    assert processes["deaf"].returncode == -signal.SIGKILL
+    assert processes["one"].returncode == 7
+
+
+def test_a_process_that_does_not_listen_is_killed_with_all_that_came_of_it(tmp_path: Path) -> None:
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    child = f"{deaf}\n{mark(tmp_path / 'child')}\nsignal.pause()"
+    code = f"{deaf}\nimport subprocess\nsubprocess.Popen([{sys.executable!r}, '-c', {child!r}])\nsignal.pause()"
+    with running({"one": [sys.executable, "-c", code]}, patience=(0.1, 0.1)) as processes:
+        eventually(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text())
+    assert processes["one"].returncode == -signal.SIGKILL
+    grandchild = int((tmp_path / "child").read_text())
+    eventually(lambda: not alive(grandchild))
+
+
+def test_what_a_process_left_behind_ends_too(tmp_path: Path) -> None:
+    """The process itself ends when it is told to; its child does not listen."""
+    child = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{mark(tmp_path / 'child')}\nsignal.pause()"
+    code = f"import signal, subprocess\nsubprocess.Popen([{sys.executable!r}, '-c', {child!r}])\nsignal.pause()"
+    with running({"one": [sys.executable, "-c", code]}):
+        eventually(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text())
+    grandchild = int((tmp_path / "child").read_text())
+    eventually(lambda: not alive(grandchild))
 
 
 # The whole of it
@@ -177,47 +202,61 @@ def family_of(pid: int) -> set[int]:
     return found.union(*(family_of(child) for child in found))
 
 
-Told = Callable[[], str]
+@dataclass
+class Served:
+    """``python -m webapp.serve``, and what it has said so far."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def wait_until_open(self) -> None:
+        eventually(lambda: "is open at" in self.said or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said
 
 
 @pytest.fixture
-def served(settings: Settings, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Told]]:
-    """``python -m webapp.serve``, open for business; and what it has said so far."""
+def served(settings: Settings, tmp_path: Path) -> Iterator[Served]:
     log = tmp_path / "serve.log"
+    words = [sys.executable, "-m", "webapp.serve"]
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "webapp.serve"], env=environment(settings), cwd=ROOT, stdout=out, stderr=out
-        )
-    try:
-        eventually(lambda: "is open at" in log.read_text() or process.poll() is not None)
-        assert process.poll() is None, log.read_text()
-        yield process, log.read_text
-    finally:
-        end(process)
+        process = subprocess.Popen(words, env=environment(settings), cwd=ROOT, stdout=out, stderr=out)
+    yield Served(process, log)
+    end(process)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_everything_stops_when_it_is_told_to(
-    served: tuple["subprocess.Popen[bytes]", Told], settings: Settings, number: signal.Signals
-) -> None:
-    process, said = served
-    assert f"Certificate desk is open at http://127.0.0.1:{settings.port}\n" in said()
+def test_everything_stops_when_it_is_told_to(served: Served, settings: Settings) -> None:
+    served.wait_until_open()
+    assert f"Certificate desk is open at http://127.0.0.1:{settings.port}\n" in served.said
     # No demo was asked for, so no passwords are shown.
-    assert "Sign in with" not in said()
-    family = family_of(process.pid)
+    assert "Sign in with" not in served.said
+    family = family_of(served.process.pid)
     assert len(family) >= 3
-    process.send_signal(number)
-    assert process.wait(40) == 0
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(40) == 0
     eventually(lambda: not any(map(alive, family)))
     for port in (settings.port, settings.live_port):
         assert why_not("PORT", "127.0.0.1", port) is None
 
 
-def test_everything_stops_when_one_of_them_dies(served: tuple["subprocess.Popen[bytes]", Told]) -> None:
-    process, said = served
-    family = family_of(process.pid)
+def test_everything_stops_when_it_is_told_to_while_it_starts(served: Served) -> None:
+    """The processes that render pages are there, and not yet able to hear."""
+    eventually(lambda: len(family_of(served.process.pid)) >= 5)
+    family = family_of(served.process.pid)
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(40) == 0
+    assert "is open at" not in served.said
+    eventually(lambda: not any(map(alive, family)))
+
+
+def test_everything_stops_when_one_of_them_dies(served: Served) -> None:
+    served.wait_until_open()
+    family = family_of(served.process.pid)
     (worker,) = [pid for pid in family if b"webapp.effects.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(worker, signal.SIGKILL)
-    assert process.wait(40) == 1
-    assert said().endswith("worker ended unexpectedly; everything was stopped.\n")
+    assert served.process.wait(40) == 1
+    assert served.said.endswith("worker ended unexpectedly; everything was stopped.\n")
     eventually(lambda: not any(map(alive, family)))

@@ -88,7 +88,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     # Their port.
     port = whole("PORT", 8000, 1, 65535)
     # The address under which people reach the console.
-    public_url = url("PUBLIC_URL", f"http://{_in_address(_reached_at(host))}:{port}", "http", "https")
+    public_url = url("PUBLIC_URL", f"http://{_in_address(reached_at(host))}:{port}", "http", "https")
     public = urlsplit(public_url)
     # The address and port of the hub for live updates.
     live_host = text("LIVE_HOST", host)
@@ -179,7 +179,7 @@ def _in_address(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _reached_at(host: str) -> str:
+def reached_at(host: str) -> str:
     """The name of this machine for its own browser: "every address" is none to go to."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # Comparing, not binding.
 

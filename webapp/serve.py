@@ -7,22 +7,25 @@ ends. ``--demo`` fills an empty shop first.
 import argparse
 import contextlib
 import errno
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from webapp.config import SettingError, Settings, load
+from webapp.config import SettingError, Settings, load, reached_at
 from webapp.db import make_engine
 from webapp.demo import PASSWORD, PEOPLE, DemoRefused, load_demo
 from webapp.migrating import migrate
 
-STOP_SECONDS = 15
+PATIENCE = (2.0, 15.0)
+"""How many seconds processes get to end: after they were told once, and after they were told again."""
 
 
 def commands(settings: Settings) -> dict[str, list[str]]:
@@ -36,6 +39,8 @@ def commands(settings: Settings) -> dict[str, list[str]]:
         f"--port={settings.port}",
         f"--workers={settings.web_workers}",
         "--blocking-threads=1",
+        # Otherwise it waits for ever for a worker that does not end.
+        "--workers-kill-timeout=10",
         "--log-level=warning",
         "--respawn-failed-workers",
         "webapp:create_app",
@@ -122,7 +127,9 @@ def _wait(name: str, process: "subprocess.Popen[bytes]", told: threading.Event) 
 
 
 @contextlib.contextmanager
-def running(started: dict[str, list[str]]) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
+def running(
+    started: dict[str, list[str]], patience: Sequence[float] = PATIENCE
+) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
     """Processes that are ended, gently and then firmly, when the block is left."""
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
@@ -131,22 +138,46 @@ def running(started: dict[str, list[str]]) -> Iterator[dict[str, "subprocess.Pop
             processes[name] = subprocess.Popen(command, start_new_session=True)  # noqa: S603  # Our own commands.
         yield processes
     finally:
-        for process in processes.values():
-            if process.poll() is None:
-                process.terminate()
-        for process in processes.values():
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end(list(processes.values()), patience)
+
+
+def _end(processes: list["subprocess.Popen[bytes]"], patience: Sequence[float]) -> None:
+    # Whoever is only just starting can miss a signal, so all are told again after a moment.
+    for seconds in patience:
+        _tell(processes, signal.SIGTERM)
+        if _have_ended(processes, seconds):
+            break
+    # What they started themselves ends with them.
+    _tell(processes, signal.SIGKILL)
+    for process in processes:
+        process.wait()
+
+
+def _tell(processes: list["subprocess.Popen[bytes]"], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            # Each leads a group of its own, named after it.
+            os.killpg(process.pid, number)
+
+
+def _have_ended(processes: list["subprocess.Popen[bytes]"], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    try:
+        for process in processes:
+            process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def wait_for(settings: Settings, told: threading.Event) -> bool:
     """Wait until the pages answer; false when told to stop before that."""
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104  # Comparing, not binding.
     while not told.wait(0.1):
-        with contextlib.suppress(OSError), socket.create_connection((host, settings.port), timeout=1):
+        # The port is open before anybody is there to answer.
+        pages = http.client.HTTPConnection(reached_at(settings.host), settings.port, timeout=3)
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(pages):
+            pages.request("GET", "/healthz")
+            pages.getresponse()
             return True
     return False
 

@@ -29,5 +29,5 @@ def label_of(method: PaymentMethod, account: str) -> str:
             return "your balance in this shop"
         case PaymentMethod.ALIPAY:
             return f"the Alipay account {account}".rstrip()
-        case PaymentMethod.BANK:
+        case _:
             return f"the bank account {account}".rstrip()

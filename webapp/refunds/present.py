@@ -5,7 +5,7 @@ from datetime import date
 
 from flask import url_for
 
-from certlifecycle import Basis, Event, Money, RefundPolicy, Rule, Verdict
+from certlifecycle import Basis, Money, RefundPolicy, Rule, Verdict
 from certlifecycle.calendar import Promise, promised_dates
 from webapp.access import parts
 from webapp.accounts.models import Account
@@ -58,18 +58,15 @@ def application(file: File, viewer: Account) -> ApplicationPage:
         promise=promise_words(promised_dates(now, policy)),
         review_days=review_days(policy),
         rules=policy_words(policy, file.purchase.currency),
-        next_step=next_step(file, answer, viewer),
+        next_step=next_step(file, answer),
     )
 
 
-def next_step(file: File, answer: Verdict, viewer: Account) -> NextStep | None:
+def next_step(file: File, answer: Verdict) -> NextStep | None:
     """The button that leads on from a refused application, where there is one to press."""
     certificate = file.certificate
     match answer.rule:
         case Rule.BEING_VERIFIED:
-            permission = parts().desk.permissions(file, viewer.actor).get(Event.WITHDRAW_SUBMISSION)
-            if permission is None or not permission.offered:
-                return None
             url = url_for("certificates.withdraw_submission", certificate_id=certificate.id)
             return NextStep("Withdraw the submission", url, posts=True)
         case Rule.NOT_REVOKED:

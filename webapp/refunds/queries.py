@@ -136,3 +136,10 @@ def _listed(session: Session, found: Sequence[tuple[Refund, Certificate]]) -> tu
         )
         for refund, certificate in found
     )
+
+
+def newest(session: Session, certificate_id: str) -> str:
+    """The id of the latest application for a certificate, whatever became of it."""
+    latest = col(Refund.applied_at).desc()
+    wanted = select(Refund.id).where(Refund.certificate_id == certificate_id).order_by(latest).limit(1)
+    return session.exec(wanted).one()

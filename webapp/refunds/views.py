@@ -85,11 +85,8 @@ def _show_form(page: present.ApplicationPage, form: RefundForm, code: int, news:
 
 
 def _refund_of(certificate_id: str) -> str:
-    refund = _file(certificate_id).refund
-    if refund is None:
-        # Withdrawn in the meantime, in another tab.
-        return url_for("certificates.details", certificate_id=certificate_id)
-    return url_for("refunds.details", refund_id=refund.id)
+    with parts().database.reading() as session:
+        return url_for("refunds.details", refund_id=queries.newest(session, certificate_id))
 
 
 def _had_applied(late: Superseded) -> Response | None:
