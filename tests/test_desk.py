@@ -56,6 +56,21 @@ def test_a_refused_event_says_why_and_changes_nothing(any_shop: Shop) -> None:
     assert len(any_shop.history(certificate)) == certificate.version
 
 
+def test_permissions_say_what_this_person_can_do_now_and_why_not_the_rest(any_shop: Shop) -> None:
+    certificate = any_shop.certificate_in(State.REFUND_REQUESTED)
+    with any_shop.database.reading() as session:
+        file = any_shop.desk.open_file(session, certificate.id)
+    of_alice = any_shop.desk.permissions(file, any_shop.alice.actor)
+    assert {event: one.offered for event, one in of_alice.items()} == {Event.WITHDRAW_REFUND: True}
+    of_rita = any_shop.desk.permissions(file, any_shop.rita.actor)
+    assert {event: one.offered for event, one in of_rita.items()} == {
+        Event.APPROVE_REFUND: True,
+        Event.REJECT_REFUND: True,
+    }
+    of_bob = any_shop.desk.permissions(file, any_shop.bob.actor)[Event.WITHDRAW_REFUND]
+    assert [str(one.sentence) for one in of_bob.refusals] == ["This certificate belongs to somebody else."]
+
+
 def test_an_unknown_certificate_is_not_found(any_shop: Shop) -> None:
     with pytest.raises(NotFound):
         any_shop.desk.fire("0" * 32, Event.SUBMIT, WORKER)

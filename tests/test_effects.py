@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from dbos import DBOSPortableJSONSerializer
 from fakes import (
     BusyAuthority,
     MistakenAuthority,
@@ -27,6 +28,7 @@ from webapp.certificates.models import Certificate, Channel, PaymentMethod
 from webapp.db import Database, make_engine
 from webapp.desk import WORK_DUE_IN, Desk, pause_after
 from webapp.effects import Effects
+from webapp.effects.queue import configuration
 from webapp.effects.worker import GRACE, reconcile
 from webapp.errors import NotFound
 
@@ -317,3 +319,36 @@ def test_the_slower_of_two_reconcilers_hands_nothing_in(postgres_url: str, open_
             eventually(lambda: waiting_for_locks(shop) == 1)
         assert slower.result() == 0
     assert queue.keys == []
+
+
+def test_the_queue_is_where_the_desk_is_and_reads_nothing_but_data(any_shop: Shop) -> None:
+    configured = configuration(any_shop.database.engine, "worker-7")
+    assert configured["system_database_url"] == any_shop.settings.database_url
+    assert configured["executor_id"] == "worker-7"
+    # What was enqueued by one release is taken up by the next, and the release step alone migrates.
+    assert (configured["application_version"], configured["run_migrations"]) == ("1", False)
+    # Pickle, which is the default, runs what it reads.
+    assert isinstance(configured["serializer"], DBOSPortableJSONSerializer)
+
+
+def test_work_is_in_the_queue_when_the_change_is_there_and_not_before(any_shop: Shop) -> None:
+    """Both are rows of the same transaction."""
+
+    def queued() -> list[str]:
+        table = "workflow_status" if any_shop.database.is_sqlite else "dbos.workflow_status"
+        with any_shop.database.reading() as session:
+            found = session.connection().exec_driver_sql(f"SELECT workflow_uuid FROM {table}")  # noqa: S608
+            return list(found.scalars())
+
+    certificate = any_shop.certificate_in(State.SUBMITTED)
+    assert queued() == []
+    with pytest.raises(RuntimeError, match="a defect"), any_shop.database.writing() as session:
+        any_shop.desk.work.enqueue(session, "issue", certificate.id, "a key")
+        raise RuntimeError("a defect")
+    assert queued() == []
+    any_shop.fire(certificate, Event.VERIFY)
+    assert queued() == [f"issue-{certificate.id}-3-1"]
+    # The same attempt is never there twice.
+    with any_shop.database.writing() as session:
+        any_shop.desk.work.enqueue(session, "issue", certificate.id, f"issue-{certificate.id}-3-1")
+    assert queued() == [f"issue-{certificate.id}-3-1"]

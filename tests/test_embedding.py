@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "statemachine"
 MODULES = sorted((SOURCE / "certlifecycle").glob("*.py"))
 README = (SOURCE / "README.md").read_text(encoding="utf-8")
+PROJECT_README = (SOURCE.parent / "README.md").read_text(encoding="utf-8")
 
 CONSOLE = {"flask", "sqlalchemy", "sqlmodel", "webapp", "dbos", "wtforms", "cryptography"}
 
@@ -168,3 +169,8 @@ def test_it_is_typed_and_prints_itself_there(shop, tmp_path):
     assert Path(where).is_relative_to(shop.parents[1])
     assert (Path(where).parent / "py.typed").exists()
     assert in_the_shop(shop, "-m", "certlifecycle", "mermaid", cwd=tmp_path) == mermaid() + "\n"
+
+
+def test_the_projects_own_readme_shows_the_example_that_runs() -> None:
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", PROJECT_README, re.MULTILINE | re.DOTALL)
+    assert shown in examples()

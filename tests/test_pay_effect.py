@@ -14,9 +14,11 @@ from sqlmodel import col, select, update
 from certlifecycle import Event, Money, State
 from webapp.certificates.models import Certificate, Channel, PaymentMethod, Purchase
 from webapp.effects import Effects
+from webapp.payments.destination import Destination, destination, label_of
 from webapp.payments.ledger import balance, wallet
 from webapp.payments.models import Payout, PayoutStatus
 from webapp.payments.port import Answer, Failed, PaymentGateway, PayoutOrder, Pending, Succeeded, Unknown
+from webapp.recording import Payment
 from webapp.refunds.models import Outcome
 
 ALIPAY, BALANCE = PaymentMethod.ALIPAY, PaymentMethod.BALANCE
@@ -441,3 +443,32 @@ def test_an_approved_refund_without_an_application_is_told(shop: Shop) -> None:
     with pytest.raises(LookupError, match="without an application"):
         shop.effects.run("pay", certificate.id)
     assert (shop.get(certificate.id).work_error or "").startswith("LookupError")
+    with pytest.raises(LookupError, match="needs a refund application"):
+        shop.fire_as_system(certificate, Event.COMPLETE_REFUND, handed=Payment("P-1", "somewhere"))
+    assert shop.get(certificate.id).state == State.REFUND_APPROVED
+
+
+@pytest.mark.parametrize(
+    ("method", "account", "label"),
+    [
+        (BALANCE, "", "your balance in this shop"),
+        (BALANCE, "ending 88", "your balance in this shop"),
+        (ALIPAY, "ending 88", "the Alipay account ending 88"),
+        (ALIPAY, "", "the Alipay account"),
+        (PaymentMethod.BANK, "ending 4711", "the bank account ending 4711"),
+    ],
+)
+def test_accounts_are_named_so_that_their_owner_recognises_them(
+    method: PaymentMethod, account: str, label: str
+) -> None:
+    assert label_of(method, account) == label
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_the_money_is_promised_to_where_it_can_go(shop: Shop, connected: bool) -> None:
+    purchase = shop.find(Purchase, shop.order(method=PaymentMethod.BANK, account="ending 4711").purchase_id)
+    target = destination(purchase, frozenset({BALANCE, PaymentMethod.BANK} if connected else {BALANCE}))
+    if connected:
+        assert target == Destination(PaymentMethod.BANK, "the bank account ending 4711", changed=False)
+    else:
+        assert target == Destination(BALANCE, "your balance in this shop", changed=True)
