@@ -8,7 +8,7 @@ import pytest
 from money_support import assert_books_balance, at_once, waiting_for_locks
 from processes import eventually
 from shop import Shop
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlmodel import col, func, select, text, update
 
 from certlifecycle import Money
@@ -111,6 +111,13 @@ def test_a_second_booking_leaves_the_rest_of_the_transaction_as_it_is(any_shop: 
 def test_what_is_no_transfer_is_refused_by_the_database(any_shop: Shop, debit: str, credit: str, minor: int) -> None:
     with pytest.raises(IntegrityError):
         book(any_shop, "1", debit, credit, minor)
+
+
+def test_an_instant_without_a_zone_is_refused(any_shop: Shop) -> None:
+    """Nobody can say which instant it means."""
+    with pytest.raises(StatementError, match="must be timezone-aware"), any_shop.database.writing() as session:
+        transfer(session, "test", "1", CASH, ALICE, cny(5), any_shop.clock().replace(tzinfo=None))
+    assert holds(any_shop, ALICE) == 0
 
 
 # Nobody is overdrawn
