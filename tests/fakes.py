@@ -1,7 +1,7 @@
 """The outside world as it behaves on a bad day: small authorities and payment providers with a will of their own."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from shop import signing_request
 
@@ -152,11 +152,11 @@ class Provider:
         self,
         *moods: Mood,
         method: PaymentMethod = PaymentMethod.ALIPAY,
-        patience: timedelta = timedelta(seconds=10),
+        in_flight: timedelta = timedelta(seconds=10),
         meanwhile: Callable[[payments.PayoutOrder], object] = lambda order: None,
     ) -> None:
         self.method = method
-        self.patience = patience
+        self.in_flight = in_flight
         self.moods = list(moods)
         self.meanwhile = meanwhile
         self.calls: list[str] = []
@@ -173,7 +173,11 @@ class Provider:
     def query(self, order: payments.PayoutOrder) -> payments.Answer:
         """Look into the books."""
         self.calls.append("query")
-        return self.known.get(order.refund_no, payments.Failed("No such refund."))
+        return self.known.get(order.refund_no, payments.Unheard())
+
+    def statement(self, day: date) -> list[payments.StatementLine]:
+        """It does not show its books."""
+        raise payments.StatementMissing("This provider has no statements.")
 
     def pay(self, order: payments.PayoutOrder) -> payments.Answer:
         """Do the work, once for each refund number."""

@@ -57,7 +57,7 @@ class StallingGateway:
     """A payment provider that pays, whose answer is never heard."""
 
     def __init__(self, real: PaymentGateway, stall: Stall) -> None:
-        self.real, self.stall, self.method, self.patience = real, stall, real.method, real.patience
+        self.real, self.stall, self.method, self.in_flight = real, stall, real.method, real.in_flight
 
     def refund(self, order: PayoutOrder) -> Answer:
         """Pay, then fall silent."""

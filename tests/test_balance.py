@@ -1,5 +1,6 @@
 """Paying back to the customer's balance: once, however often and by however many it is asked for."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +14,7 @@ from webapp.certificates.models import PaymentMethod
 from webapp.payments.balance import BalanceGateway
 from webapp.payments.ledger import SALES, balance, transfer, wallet
 from webapp.payments.models import LedgerTransfer
-from webapp.payments.port import Failed, PayoutOrder, Succeeded
+from webapp.payments.port import Failed, PayoutOrder, Succeeded, Unheard
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def gateway(any_shop: Shop) -> BalanceGateway:
 
 
 def order_for(shop: Shop, minor: int = 26800, currency: str = "CNY", reason: str = "Refund R1") -> PayoutOrder:
-    return PayoutOrder("f" * 32, "N-1", shop.alice.id, Money(minor, currency), reason)
+    return PayoutOrder("f" * 32, "e" * 32, "N-1", shop.alice.id, Money(minor, currency), reason)
 
 
 def booked_refunds(shop: Shop) -> list[LedgerTransfer]:
@@ -53,7 +54,7 @@ def test_asked_again_it_gives_the_same_answer_and_pays_nothing(any_shop: Shop, g
 
 
 def test_a_refund_that_was_never_booked_is_not_there(any_shop: Shop, gateway: BalanceGateway) -> None:
-    assert gateway.query(order_for(any_shop)) == Failed("This refund was never booked.")
+    assert gateway.query(order_for(any_shop)) == Unheard()
 
 
 @pytest.mark.parametrize("other", [(26801, "CNY"), (26800, "USD")], ids=["amount", "currency"])
@@ -62,7 +63,9 @@ def test_the_same_number_with_another_amount_is_refused(
 ) -> None:
     gateway.refund(order_for(any_shop))
     wrong = order_for(any_shop, *other)
-    assert gateway.refund(wrong) == gateway.query(wrong) == Failed("This refund was booked with another amount.")
+    # Something was paid, so that it must not go anywhere else before somebody has looked.
+    refused = Failed("This refund was booked with another amount.", elsewhere=False)
+    assert gateway.refund(wrong) == gateway.query(wrong) == refused
     assert [row.amount_minor for row in booked_refunds(any_shop)] == [26800]
 
 
@@ -81,7 +84,7 @@ def test_twenty_at_once_pay_once(any_shop: Shop, gateway: BalanceGateway) -> Non
         assert balance(session, wallet(any_shop.alice.id), "CNY").minor == 26800
 
 
-def test_the_slower_of_two_finds_the_booking_of_the_faster(postgres_url: str, open_shop) -> None:
+def test_the_slower_of_two_finds_the_booking_of_the_faster(postgres_url: str, open_shop: Callable[[str], Shop]) -> None:
     """Both have looked and found nothing; the database lets one of them book."""
     shop = open_shop(postgres_url)
     gateway = BalanceGateway(shop.database, shop.clock)

@@ -146,7 +146,7 @@ def test_everything_happened_in_its_order_through_the_door(demo: Parts) -> None:
 def test_nothing_moves_by_itself_while_somebody_looks(demo: Parts) -> None:
     """States in which the system owes a step are held back, and say so."""
     waiting = [one for one in certificates(demo) if one.due_at is not None]
-    assert {one.state for one in waiting} == {State.VERIFIED, State.REVOKING, State.REFUND_APPROVED}
+    assert {one.state for one in waiting} == {State.SUBMITTED, State.VERIFIED, State.REVOKING, State.REFUND_APPROVED}
     for one in waiting:
         assert one.due_at is not None
         assert one.due_at > present() + timedelta(hours=23)

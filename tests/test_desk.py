@@ -12,7 +12,7 @@ from sqlmodel import Session, col, delete, func, select, update
 
 from certlifecycle import PRESETS, SYSTEM, Event, EventRefused, State
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
-from webapp.desk import WORKER, By
+from webapp.desk import WORKER, By, pause_after
 from webapp.errors import NotFound, Superseded
 from webapp.recording import Application, Payment, Submission
 from webapp.refunds.models import Outcome, Refund, RefundApproval, RefundReason
@@ -335,17 +335,26 @@ def test_overdue_work_is_handed_in_again_with_pauses(any_shop: Shop) -> None:
     retried = any_shop.get(certificate.id)
     assert (retried.attempts, retried.due_at) == (2, start + timedelta(seconds=2))
     assert any_shop.desk.retry_overdue(start) == 0
-    assert queue.keys == [f"issue-{certificate.id}-3-1", f"issue-{certificate.id}-3-2"]
+    assert queue.keys == [
+        f"check_domain-{certificate.id}-2-1",
+        f"issue-{certificate.id}-3-1",
+        f"issue-{certificate.id}-3-2",
+    ]
+
+
+def test_pauses_grow_to_a_quarter_of_an_hour_and_stay_there() -> None:
+    assert [pause_after(attempts).total_seconds() for attempts in (1, 2, 9, 10, 2000)] == [2, 4, 512, 900, 900]
 
 
 def test_several_reconcilers_hand_overdue_work_in_once(any_shop: Shop) -> None:
     queue = RecordingWork()
     any_shop.desk.work = queue
     any_shop.certificate_in(State.VERIFIED)
+    queue.keys.clear()
     now = any_shop.clock()
     found = together(*[lambda: any_shop.desk.retry_overdue(now)] * 4)
     assert sum(found) == 1  # type: ignore[arg-type]
-    assert len(queue.keys) == 2
+    assert len(queue.keys) == 1
 
 
 def test_postponed_work_waits_and_says_why(any_shop: Shop) -> None:
@@ -377,8 +386,8 @@ def test_an_event_and_its_work_are_rolled_back_together(any_shop: Shop) -> None:
     assert rows == []
 
 
-def test_the_system_needs_a_reviewer_for_these_products(any_shop: Shop) -> None:
-    certificate = any_shop.certificate_in(State.SUBMITTED)
+def test_the_system_needs_a_reviewer_for_some_products(any_shop: Shop) -> None:
+    certificate = any_shop.certificate_in(State.SUBMITTED, product="ov")
     with pytest.raises(EventRefused, match="verified by a reviewer"):
         any_shop.desk.fire(certificate.id, Event.VERIFY, By(SYSTEM, Channel.WORKER))
 

@@ -1,6 +1,7 @@
 """Issuing and revoking at the authority: once, whatever happens on the way, and never for a state that owes nothing."""
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -86,7 +87,9 @@ def test_work_for_an_unknown_certificate_is_not_found(shop: Shop, kind: str) -> 
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else None,
 )
-def test_a_row_that_lacks_what_the_work_needs_is_told(shop: Shop, state: State, kind: str, missing: dict) -> None:
+def test_a_row_that_lacks_what_the_work_needs_is_told(
+    shop: Shop, state: State, kind: str, missing: dict[str, object]
+) -> None:
     certificate = shop.certificate_in(state)
     set_by_hand(shop, certificate, **missing)
     with pytest.raises(LookupError):
@@ -243,6 +246,7 @@ class Queue:
 
 
 def test_the_reconciler_gives_the_queue_some_time(any_shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "desk.worker")
     any_shop.certificate_in(State.VERIFIED)
     due = any_shop.clock()
     assert reconcile(any_shop.desk, due + GRACE - timedelta(microseconds=1)) == 0
@@ -291,7 +295,9 @@ def test_work_that_takes_weeks_is_still_looked_at(shop: Shop) -> None:
     assert shop.get(certificate.id).due_at == now + timedelta(minutes=15)
 
 
-def test_work_that_is_done_while_overdue_work_is_handed_in_is_left_alone(postgres_url: str, open_shop) -> None:
+def test_work_that_is_done_while_overdue_work_is_handed_in_is_left_alone(
+    postgres_url: str, open_shop: Callable[[str], Shop]
+) -> None:
     shop = open_shop(postgres_url)
     first, second = shop.certificate_in(State.VERIFIED), shop.certificate_in(State.VERIFIED)
 
@@ -306,7 +312,7 @@ def test_work_that_is_done_while_overdue_work_is_handed_in_is_left_alone(postgre
     assert len(queue.keys) == 1
 
 
-def test_the_slower_of_two_reconcilers_hands_nothing_in(postgres_url: str, open_shop) -> None:
+def test_the_slower_of_two_reconcilers_hands_nothing_in(postgres_url: str, open_shop: Callable[[str], Shop]) -> None:
     """Both have seen the same overdue row; the slower one waits for the faster one's commit."""
     shop = open_shop(postgres_url)
     certificate = shop.certificate_in(State.VERIFIED)
@@ -334,21 +340,25 @@ def test_the_queue_is_where_the_desk_is_and_reads_nothing_but_data(any_shop: Sho
 def test_work_is_in_the_queue_when_the_change_is_there_and_not_before(any_shop: Shop) -> None:
     """Both are rows of the same transaction."""
 
-    def queued() -> list[str]:
+    def queued() -> set[str]:
         table = "workflow_status" if any_shop.database.is_sqlite else "dbos.workflow_status"
         with any_shop.database.reading() as session:
             found = session.connection().exec_driver_sql(f"SELECT workflow_uuid FROM {table}")  # noqa: S608
-            return list(found.scalars())
+            return set(found.scalars())
+
+    def fail_after_queueing() -> None:
+        with any_shop.database.writing() as session:
+            any_shop.desk.work.enqueue(session, "issue", certificate.id, "a key")
+            raise RuntimeError("a defect")
 
     certificate = any_shop.certificate_in(State.SUBMITTED)
-    assert queued() == []
-    with any_shop.database.writing() as session:
-        any_shop.desk.work.enqueue(session, "issue", certificate.id, "a key")
-        session.rollback()
-    assert queued() == []
+    before = queued()
+    with pytest.raises(RuntimeError, match="a defect"):
+        fail_after_queueing()
+    assert queued() == before
     any_shop.fire(certificate, Event.VERIFY)
-    assert queued() == [f"issue-{certificate.id}-3-1"]
+    assert queued() - before == {f"issue-{certificate.id}-3-1"}
     # The same attempt is never there twice.
     with any_shop.database.writing() as session:
         any_shop.desk.work.enqueue(session, "issue", certificate.id, f"issue-{certificate.id}-3-1")
-    assert queued() == [f"issue-{certificate.id}-3-1"]
+    assert queued() - before == {f"issue-{certificate.id}-3-1"}

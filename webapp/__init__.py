@@ -74,13 +74,20 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
     from webapp.live.views import blueprint as live
+    from webapp.mail.views import blueprint as mail
+    from webapp.mail.views import development, unsubscribing
     from webapp.ordering.views import blueprint as ordering
     from webapp.refunds.views import blueprint as refunds
     from webapp.review.views import blueprint as review
 
     context.install(app)
-    for one in (accounts, certificates, live, ordering, refunds, review, styleguide.blueprint):
+    for one in (accounts, certificates, live, mail, ordering, refunds, review, styleguide.blueprint):
         app.register_blueprint(one)
+    # Mail programs post here, without a session and without our forms (RFC 8058).
+    csrf.exempt(unsubscribing)
+    app.register_blueprint(unsubscribing)
+    if parts.settings.mail.server is None:
+        app.register_blueprint(development(parts.settings.mail.folder))
     # Machines ask here, without a session and without our forms.
     authority = make_authority(parts.authority)
     csrf.exempt(authority)

@@ -42,6 +42,7 @@ PRODUCTS: Mapping[str, Product] = {
             "One domain name. We check that you control the domain.",
             268,
             200,
+            by_reviewer=False,
         ),
         Product(
             "ov",
@@ -57,6 +58,7 @@ PRODUCTS: Mapping[str, Product] = {
             1580,
             200,
             wildcard=True,
+            by_reviewer=False,
         ),
     )
 }

@@ -16,6 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
+from webapp.domaincontrol.dns import Nameserver, read_nameservers
+from webapp.mail.settings import MailSettingError, MailSettings, load_mail
 
 
 class SettingError(Exception):
@@ -43,6 +45,10 @@ class Settings:
     timezone: str
     policy: RefundPolicy
     ca_url: str
+    domain_control: bool
+    resolvers: tuple[Nameserver, ...]
+    caa_identity: str
+    mail: MailSettings
     session_idle_minutes: int
     session_hours: int
     reconcile_seconds: int
@@ -149,6 +155,14 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         timezone=timezone,
         policy=policy,
         ca_url=ca_url,
+        # Whether the worker looks for itself if a domain is the customer's; without it reviewers alone verify.
+        domain_control=text("DOMAIN_CONTROL", "on") == "on",
+        # The DNS resolvers that are asked, as addresses with or without port; none means those of the machine.
+        resolvers=_resolvers(text("RESOLVERS", "")),
+        # The name by which CAA records let the built-in authority issue (RFC 8659).
+        caa_identity=text("CAA_IDENTITY", urlsplit(public_url).hostname or "localhost"),
+        # SMTP_URL, SMTP_CA_FILE, MAIL_FROM, MAIL_REPLY_TO; without a server mails land as files in DATA_DIR/mail.
+        mail=_mail(environ, shop_name=text("SHOP_NAME", "Certificate desk"), public_url=public_url, data_dir=data_dir),
         # A session ends after this long without a request, and in any case after this many hours.
         session_idle_minutes=whole("SESSION_IDLE_MINUTES", 60, 1, 7 * 24 * 60),
         session_hours=whole("SESSION_HOURS", 12, 1, 30 * 24),
@@ -211,6 +225,20 @@ def _database_url(value: str) -> str:
     if value.startswith("postgresql+psycopg://"):
         return value
     raise SettingError("DATABASE_URL must begin with sqlite:/// or postgresql://")
+
+
+def _mail(environ: Mapping[str, str], *, shop_name: str, public_url: str, data_dir: Path) -> MailSettings:
+    try:
+        return load_mail(environ, shop_name=shop_name, public_url=public_url, data_dir=data_dir)
+    except MailSettingError as wrong:
+        raise SettingError(str(wrong)) from None
+
+
+def _resolvers(value: str) -> tuple[Nameserver, ...]:
+    try:
+        return read_nameservers(value)
+    except ValueError as wrong:
+        raise SettingError(f"RESOLVERS: {wrong}") from None
 
 
 def _policy(value: str) -> RefundPolicy:

@@ -100,7 +100,7 @@ STORIES = (
     Story("refused.example.com", "dv", 9, (*APPLIED, Event.REJECT_REFUND), issued_days=8),
 )
 
-RESTING = (Event.VERIFY, Event.REVOKE, Event.APPROVE_REFUND)
+RESTING = (Event.SUBMIT, Event.VERIFY, Event.REVOKE, Event.APPROVE_REFUND)
 """Events after which the system owes a step: a demo that ends there is held back for a day."""
 
 

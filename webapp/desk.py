@@ -8,7 +8,7 @@ who did what and when.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -36,7 +36,12 @@ from webapp.errors import NotFound, Superseded
 from webapp.recording import Change, Handed, record
 from webapp.refunds.models import Refund, RefundApproval
 
-WORK_DUE_IN = {State.VERIFIED: "issue", State.REVOKING: "revoke", State.REFUND_APPROVED: "pay"}
+WORK_DUE_IN = {
+    State.SUBMITTED: "check_domain",
+    State.VERIFIED: "issue",
+    State.REVOKING: "revoke",
+    State.REFUND_APPROVED: "pay",
+}
 """What the system owes while a certificate rests in a state. The state is the truth; the queue only makes it prompt."""
 
 
@@ -190,6 +195,10 @@ class Desk:
             waiting = session.exec(overdue).all()
         return sum(self._retry(certificate_id, older_than) for certificate_id in waiting)
 
+    def look_now(self, certificate_id: str) -> bool:
+        """Have what is due looked at now rather than at its time; returns whether anything was due."""
+        return self._retry(certificate_id, datetime.max.replace(tzinfo=UTC))
+
     def postpone(self, certificate_id: str, version: int, until: datetime, note: str) -> None:
         """Note that work could not be finished yet and when to look again; the state stays as it is."""
         with self.database.writing() as session:
@@ -201,6 +210,15 @@ class Desk:
                     col(Certificate.due_at).is_not(None),
                 )
                 .values(due_at=until, work_error=note)
+            )
+
+    def rest(self, certificate_id: str, version: int) -> None:
+        """Note that the system has done its part in this state; the next move is somebody else's."""
+        with self.database.writing() as session:
+            session.exec(
+                update(Certificate)
+                .where(col(Certificate.id) == certificate_id, col(Certificate.version) == version)
+                .values(due_at=None, work_error=None)
             )
 
     def note_failure(self, certificate_id: str, error: str) -> None:

@@ -1,5 +1,6 @@
 """The desk's parts, put together from the settings: the same for the pages, the worker and the command line."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,9 +11,14 @@ from webapp.certificates.models import PaymentMethod
 from webapp.config import Settings
 from webapp.db import Database, make_engine
 from webapp.desk import Desk, Work
+from webapp.domaincontrol.check import Checker
+from webapp.domaincontrol.dns import Resolvers, system_nameservers
+from webapp.domaincontrol.http import Visitor
 from webapp.effects.queue import DbosWork
 from webapp.payments.balance import BalanceGateway
 from webapp.payments.port import PaymentGateway
+
+log = logging.getLogger("desk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Parts:
     desk: Desk
     authority: BuiltinAuthority
     gateways: Mapping[PaymentMethod, PaymentGateway]
+    checker: Checker | None
 
 
 def present() -> datetime:
@@ -38,7 +45,19 @@ def assemble(settings: Settings, clock: Callable[[], datetime] = present, work: 
     gateways: dict[PaymentMethod, PaymentGateway] = {PaymentMethod.BALANCE: BalanceGateway(database, clock)}
     desk = Desk(database, work or DbosWork(engine), settings.policy, clock, frozenset(gateways))
     authority = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock)
-    return Parts(settings, database, desk, authority, gateways)
+    return Parts(settings, database, desk, authority, gateways, _checker(settings))
+
+
+def _checker(settings: Settings) -> Checker | None:
+    """What looks at domains; nothing where it is switched off, or where there is nobody to ask."""
+    if not settings.domain_control:
+        return None
+    try:
+        resolvers = Resolvers(settings.resolvers or system_nameservers())
+    except ValueError as missing:
+        log.warning("Domains are not looked at: %s. Set RESOLVERS.", missing)
+        return None
+    return Checker(resolvers, Visitor(), settings.caa_identity)
 
 
 __all__ = ["CertificateAuthority", "Parts", "assemble", "present"]

@@ -16,6 +16,7 @@ from certlifecycle import Case, Event, RevocationReason, State, verdict
 from certlifecycle.calendar import promised_dates
 from webapp.certificates.models import Certificate, PaymentMethod, Purchase
 from webapp.columns import new_id
+from webapp.domaincontrol.models import new_control
 from webapp.payments.destination import destination
 from webapp.refunds.models import Outcome, Refund, RefundApproval, RefundReason
 
@@ -139,17 +140,20 @@ def _application(change: Change) -> Refund:
     return change.refund
 
 
-def _submit(_cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
+def _submit(cert: Certificate, _purchase: Purchase, change: Change) -> Recorded:
     submission = _brought(change, Submission)
+    # A new name toward the authority: a second submission may bring another key.
+    identity = new_id()
     return Recorded(
         {
             "csr_pem": submission.csr_pem,
             "key_description": submission.key_description,
-            # A new name toward the authority: a second submission may bring another key.
-            "submission_id": new_id(),
+            "submission_id": identity,
             "submitted_at": change.case.now,
             "problem": None,
         },
+        # The value by which the customer shows that the domain is theirs.
+        rows=[new_control(identity, cert.id, change.case.now)],
         facts={"key": submission.key_description},
     )
 

@@ -3,7 +3,17 @@
 from webapp.accounts.models import Account, WebSession
 from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.certificates.models import Certificate, History, Purchase
+from webapp.domaincontrol.models import DomainControl
+from webapp.mail.models import Mail, MailCursor, MailPreference
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
+from webapp.payments.models_outside import (
+    BankBatch,
+    BankPayment,
+    BankReport,
+    BankReportLine,
+    PayerAccount,
+    ProviderNotification,
+)
 from webapp.refunds.models import Refund, RefundApproval
 
 FORMER: frozenset[str] = frozenset()
@@ -12,13 +22,23 @@ FORMER: frozenset[str] = frozenset()
 __all__ = [
     "FORMER",
     "Account",
+    "BankBatch",
+    "BankPayment",
+    "BankReport",
+    "BankReportLine",
     "CaCertificate",
     "CaCrl",
     "Certificate",
+    "DomainControl",
     "History",
     "LedgerAccount",
     "LedgerTransfer",
+    "Mail",
+    "MailCursor",
+    "MailPreference",
+    "PayerAccount",
     "Payout",
+    "ProviderNotification",
     "Purchase",
     "Refund",
     "RefundApproval",

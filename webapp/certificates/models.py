@@ -66,6 +66,7 @@ class Certificate(SQLModel, table=True):
         sa.Index("ix_certificate_customer_created", "customer_id", "created_at", "id"),
         sa.Index("ix_certificate_created", "created_at", "id"),
         sa.Index("ix_certificate_state", "state", "state_since"),
+        sa.Index("ix_certificate_expiry", "state", "not_after"),
         sa.Index(
             "ix_certificate_due",
             "due_at",

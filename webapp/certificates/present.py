@@ -30,6 +30,8 @@ from webapp.certificates.models import Certificate, Channel, History, PaymentMet
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import customer_name, history_of
 from webapp.desk import File
+from webapp.domaincontrol.present import ControlView, control_view
+from webapp.effects.check_domain import Patience
 from webapp.payments.destination import Destination, destination, label_of
 from webapp.wording import happened, relative, words
 
@@ -179,7 +181,13 @@ def destination_of(file: File, payable: frozenset[PaymentMethod]) -> Destination
     return destination(file.purchase, payable)
 
 
-def headline(file: File, answer: Verdict, viewer: Account, payable: frozenset[PaymentMethod]) -> str:
+def headline(
+    file: File,
+    answer: Verdict,
+    viewer: Account,
+    payable: frozenset[PaymentMethod],
+    control: ControlView | None = None,
+) -> str:
     """What is going on and what comes next, in a sentence or two."""
     certificate, refund = file.certificate, file.refund
     state = State(certificate.state)
@@ -188,6 +196,8 @@ def headline(file: File, answer: Verdict, viewer: Account, payable: frozenset[Pa
     match state:
         case State.PENDING:
             return "Paid for. Hand in a CSR, and we check that the domain is yours."
+        case State.SUBMITTED if control and control.held_at is None:
+            return "Show that the domain is yours, as said below. We look for it by ourselves; this page changes then."
         case State.SUBMITTED:
             return (
                 "We have your CSR and check that the domain is yours. You need do nothing; this page changes by itself."
@@ -239,6 +249,7 @@ class DetailsView:
     revoked_because: str | None
     picture: Markup
     timeline: list[Happening]
+    control: ControlView | None
 
 
 def details(session: Session, file: File, viewer: Account) -> DetailsView:
@@ -252,6 +263,10 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     happenings = timeline(session, certificate.id, viewer)
     is_reviewer = viewer.role in REVIEWERS
     visited = {one.state for one in happenings}
+    control = _control(session, file, now) if parts().checker else None
+    mover = mover_of(state, answer)
+    if control is not None and control.held_at is None:
+        mover = Mover.CUSTOMER
     origin = State(file.refund.origin) if file.refund else None
     paid_with = account_words(label_of(PaymentMethod(purchase.payment_method), purchase.payment_account), viewer)
     return DetailsView(
@@ -261,8 +276,8 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         customer=customer_name(session, file) if is_reviewer else None,
         paid_with=paid_with[:1].upper() + paid_with[1:],
         state=state,
-        mover=mover_of(state, answer),
-        headline=headline(file, answer, viewer, desk.payable),
+        mover=mover,
+        headline=headline(file, answer, viewer, desk.payable, control),
         problem_title=_problem_title(state) if certificate.problem else None,
         trouble=_trouble(certificate, is_reviewer),
         refund=refund_view(answer, destination_of(file, desk.payable), viewer, now, desk.policy),
@@ -272,7 +287,12 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         # Drawn by the life cycle, which escapes every word in it.
         picture=Markup(svg(state, visited, next_events(case), origin=origin)),  # noqa: S704
         timeline=happenings,
+        control=control,
     )
+
+
+def _control(session: Session, file: File, now: datetime) -> ControlView | None:
+    return control_view(session, file, now, Patience().for_product(file.purchase.product))
 
 
 def _problem_title(state: State) -> str:

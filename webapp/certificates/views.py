@@ -131,6 +131,17 @@ def withdraw_submission(certificate_id: str) -> Answer:
     return go_to(_home(certificate_id))
 
 
+@blueprint.post("/<key:certificate_id>/check-now")
+def check_now(certificate_id: str) -> BaseResponse:
+    """Look at the domain now rather than at the next turn; just after a look the next one has to wait."""
+    with parts().database.reading() as session:
+        file = certificate_file(session, certificate_id, account())
+        control = present.details(session, file, account()).control
+    if control is not None and control.can_check_now and parts().desk.look_now(certificate_id):
+        flash("We are looking now. What we see stands here in a moment.", "info")
+    return go_to(_home(certificate_id))
+
+
 # Revoking
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from webapp.authorities.port import CertificateAuthority
 from webapp.certificates.models import PaymentMethod
 from webapp.desk import Desk
+from webapp.domaincontrol.check import Checker
+from webapp.effects.check_domain import Patience, check_domain, leave_to_reviewers
 from webapp.effects.issue import issue
 from webapp.effects.pay import pay
 from webapp.effects.revoke import revoke
@@ -16,24 +18,32 @@ from webapp.payments.port import PaymentGateway
 
 
 class Effects:
-    """The outside world as the worker reaches it."""
+    """The outside world as the worker reaches it. Without a ``checker`` reviewers alone verify submissions."""
 
     def __init__(
         self,
         desk: Desk,
         authority: CertificateAuthority,
         gateways: Mapping[PaymentMethod, PaymentGateway],
+        checker: Checker | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.desk = desk
         self.authority = authority
         self.gateways = gateways
+        self.checker = checker
+        self.patience = patience
 
     def run(self, kind: str, certificate_id: str) -> None:
         """Do what is due for one certificate. Raises whatever the outside raised, after noting it on the row."""
         try:
             match kind:
+                case "check_domain" if self.checker is not None:
+                    check_domain(self.desk, self.checker, certificate_id, self.patience)
+                case "check_domain":
+                    leave_to_reviewers(self.desk, certificate_id)
                 case "issue":
-                    issue(self.desk, self.authority, certificate_id)
+                    issue(self.desk, self.authority, certificate_id, self.checker)
                 case "revoke":
                     revoke(self.desk, self.authority, certificate_id)
                 case "pay":

@@ -10,17 +10,23 @@ from webapp.authorities.port import (
     Issued,
     check_issued,
 )
+from webapp.certificates.models import Certificate
 from webapp.desk import WORKER, Desk
+from webapp.domaincontrol.check import Checker
 from webapp.errors import Superseded
 from webapp.recording import Issuance
 
 LOOK_AGAIN = timedelta(seconds=5)
+CAA_AGAIN = timedelta(minutes=5)
+CAA_PATIENCE = timedelta(days=2)
 
 
-def issue(desk: Desk, authority: CertificateAuthority, certificate_id: str) -> None:
+def issue(desk: Desk, authority: CertificateAuthority, certificate_id: str, checker: Checker | None = None) -> None:
     """Submit the order, take one step, and record the certificate or the refusal.
 
-    The submission's own id is the key toward the authority: asked twice, it issues once.
+    The submission's own id is the key toward the authority: asked twice, it issues once. With a ``checker`` the CAA
+    records are looked at once more right before (RFC 8659, 3; Baseline Requirements 3.2.2.8): while they forbid it, or
+    cannot be read, nothing is issued.
     """
     with desk.database.reading() as session:
         file = desk.open_file(session, certificate_id)
@@ -29,6 +35,11 @@ def issue(desk: Desk, authority: CertificateAuthority, certificate_id: str) -> N
         return
     if not certificate.csr_pem or not certificate.submission_id:
         raise LookupError("a verified certificate without a CSR")
+    if checker is not None:
+        caa = checker.caa(certificate.names)
+        if not caa.allowed:
+            _hold_back(desk, certificate, caa.words)
+            return
     try:
         ref = authority.submit(
             certificate.submission_id,
@@ -77,4 +88,16 @@ def issue(desk: Desk, authority: CertificateAuthority, certificate_id: str) -> N
                 )
     except Superseded:
         # Another attempt recorded the same answer first.
+        return
+
+
+def _hold_back(desk: Desk, certificate: Certificate, why: str) -> None:
+    """Wait for CAA records that let us issue; give up where they have not for as long as a submission is waited for."""
+    now = desk.clock()
+    if now < certificate.state_since + CAA_PATIENCE:
+        desk.postpone(certificate.id, certificate.version, now + CAA_AGAIN, why)
+        return
+    try:
+        desk.fire(certificate.id, Event.REFUSE_ISSUANCE, WORKER, reason=why, version=certificate.version)
+    except Superseded:
         return

@@ -1,19 +1,19 @@
 """Pay an approved refund back: once, whatever happens on the way.
 
-The intent is written before anything is sent. What nobody knows is asked for at the provider, never guessed. If the
-account that paid for the order definitely cannot take the money, it goes to the customer's balance; only when that
-fails as well does the application return to the reviewers.
-
-One attempt at a time speaks with a provider. Otherwise one could hear a refusal and pay to the balance while another,
-with the same key, has just been told yes.
+The intent is written before anything is sent. What nobody knows is asked for at the provider, never guessed; it is sent
+again, with the same key and amount, only when the provider does not know it after the time that an order may be on its
+way. Whoever sends holds the payout by its status and the instant of its last change: an attempt that was overtaken by
+another records nothing but a confirmation. If the account that paid for the order definitely cannot take the money, it
+goes to the customer's balance; when that fails as well, or a person has to look first, the application returns to the
+reviewers. Once they approve again, every way is tried anew; where the same refusal meets them that they have looked at,
+the money goes to the balance.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select, update
+from sqlmodel import Session, col, select, update
 
 from certlifecycle import Event, State
 from webapp.certificates.models import PaymentMethod, Purchase
@@ -24,49 +24,68 @@ from webapp.payments.destination import label_of
 from webapp.payments.models import Payout, PayoutStatus
 from webapp.payments.port import (
     Answer,
+    Deferred,
     Failed,
     PaymentGateway,
     PayoutOrder,
     Pending,
     Succeeded,
+    Unheard,
     Unknown,
 )
 from webapp.recording import Payment
 from webapp.refunds.models import Refund
 
 ASK_AGAIN = timedelta(seconds=30)
+"""The shortest pause before the provider is asked again."""
+ASK_AT_LEAST = timedelta(hours=1)
+"""The longest one. A provider that calls back, or a bank's report, shortens it."""
+SEND_AGAIN = timedelta(minutes=10)
+"""The pause after the provider said that it cannot pay now."""
+
+OVERTAKEN = Unknown("Another attempt is under way; its answer counts.")
 
 
 def pay(desk: Desk, gateways: Mapping[PaymentMethod, PaymentGateway], certificate_id: str) -> None:
     """Take the payout of one approved refund as far as it goes now, and record the provider's word."""
     with desk.database.reading() as session:
         file = desk.open_file(session, certificate_id)
-    certificate, purchase, refund = file.certificate, file.purchase, file.refund
+    certificate, refund = file.certificate, file.refund
     if certificate.state != State.REFUND_APPROVED:
         return
     if refund is None:
         raise LookupError("an approved refund without an application")
-    order = PayoutOrder(
+    paid = _confirmed(desk, refund)
+    if paid is not None:
+        _record(desk, certificate_id, certificate.version, Succeeded(paid.reference or ""), paid, file.purchase)
+        return
+    for method in dict.fromkeys((PaymentMethod(refund.method), PaymentMethod.BALANCE)):
+        payout = _intend(desk, refund, method)
+        if _has_moved_on(desk, certificate_id, certificate.version):
+            # What the row says belongs to a decision that others have to make, or have made, again.
+            return
+        answer = _attempt(desk, gateways.get(method), payout, _order(refund, file.purchase))
+        if not (isinstance(answer, Failed) and answer.elsewhere):
+            break
+    _record(desk, certificate_id, certificate.version, answer, payout, file.purchase)
+
+
+def _order(refund: Refund, purchase: Purchase) -> PayoutOrder:
+    return PayoutOrder(
         refund_no=refund.id,
+        purchase_id=purchase.id,
         payment_reference=purchase.payment_reference,
         customer_id=purchase.customer_id,
         amount=refund.amount,
         reason=f"Refund {refund.number} of order {purchase.number}",
     )
-    for method in dict.fromkeys((PaymentMethod(refund.method), PaymentMethod.BALANCE)):
-        payout = _intend(desk, refund, method)
-        answer = _attempt(desk, gateways.get(method), payout, order)
-        if not isinstance(answer, Failed):
-            break
-    _record(desk, certificate_id, certificate.version, answer, method, purchase)
 
 
 def _intend(desk: Desk, refund: Refund, method: PaymentMethod) -> Payout:
     """Write down what is about to be tried, or find what was tried before in this round of decision."""
-    this = select(Payout).where(Payout.refund_id == refund.id, Payout.round == refund.round, Payout.method == method)
     try:
         with desk.database.writing() as session:
-            payout = session.exec(this).first()
+            payout = _payout(session, refund, method)
             if payout is None:
                 now = desk.clock()
                 payout = Payout(
@@ -83,33 +102,108 @@ def _intend(desk: Desk, refund: Refund, method: PaymentMethod) -> Payout:
     except IntegrityError:
         # Another attempt wrote it down between the look and the entry.
         with desk.database.reading() as session:
-            payout = session.exec(this).one()
+            payout = _payout(session, refund, method)
+        if payout is None:
+            raise
     return payout
 
 
+def _payout(session: Session, refund: Refund, method: PaymentMethod) -> Payout | None:
+    return session.exec(
+        select(Payout).where(Payout.refund_id == refund.id, Payout.round == refund.round, Payout.method == method)
+    ).first()
+
+
+def _confirmed(desk: Desk, refund: Refund) -> Payout | None:
+    """What was paid for this refund already, in whichever round.
+
+    A slow attempt may hear of it only when the application is back with the reviewers.
+    """
+    with desk.database.reading() as session:
+        paid = select(Payout).where(Payout.refund_id == refund.id, Payout.status == PayoutStatus.CONFIRMED)
+        return session.exec(paid.order_by(col(Payout.round))).first()
+
+
+def _has_moved_on(desk: Desk, certificate_id: str, version: int) -> bool:
+    with desk.database.reading() as session:
+        return desk.open_file(session, certificate_id).certificate.version != version
+
+
 def _attempt(desk: Desk, gateway: PaymentGateway | None, payout: Payout, order: PayoutOrder) -> Answer:
-    settled = _settled(payout)
-    if settled is not None:
-        return settled
+    """Find out where one way of paying stands, or begin it. The payout's row holds the answer afterwards."""
+    match payout.status:
+        case PayoutStatus.CONFIRMED:
+            return Succeeded(payout.reference or "")
+        case PayoutStatus.REFUSED:
+            # Asked once a round: when it is approved again, every way is tried anew.
+            return Failed(payout.detail or "")
+        case PayoutStatus.SENT | PayoutStatus.UNKNOWN:
+            if gateway is None:
+                return Unknown("The desk has lost its connection to this payment provider. It must come back first.")
+            found = gateway.query(order)
+            if not isinstance(found, Unheard):
+                return _noted(desk, payout, found)
+            if desk.clock() - payout.updated_at < gateway.in_flight:
+                return Unknown("The payment provider does not know the order yet; it may still be on its way.")
     if gateway is None:
-        return _note(desk, payout, Failed("The desk has no connection to this payment provider."))
-    if not _begin(desk, payout, gateway):
-        return Unknown("An earlier attempt to pay may still be under way.")
-    if payout.status == PayoutStatus.INTENDED:
-        answer = gateway.refund(order)
-    else:
-        answer = gateway.query(order)
-        if isinstance(answer, Failed):
-            # The provider never took it; the same key makes a second try harmless.
-            answer = gateway.refund(order)
-    return _note(desk, payout, answer)
+        return _noted(desk, payout, Failed("The desk has no connection to this payment provider."))
+    if not _take(desk, payout):
+        return OVERTAKEN
+    return _noted(desk, payout, gateway.refund(order))
 
 
-def _begin(desk: Desk, payout: Payout, gateway: PaymentGateway) -> bool:
-    """Note that something is sent, unless another attempt may be waiting for its answer at this moment."""
+def _take(desk: Desk, payout: Payout) -> bool:
+    """Take the payout for sending; only one of several attempts can."""
+    return _change(desk, payout, PayoutStatus.SENT, desk.clock(), payout.reference, None)
+
+
+def _noted(desk: Desk, payout: Payout, answer: Answer) -> Answer:
+    """Write the answer on the payout's row; an attempt that was overtaken has nothing to say but a confirmation."""
     now = desk.clock()
-    if payout.status == PayoutStatus.SENT and now < payout.updated_at + gateway.patience:
-        return False
+    match answer:
+        case Succeeded(reference):
+            _confirm(desk, payout, reference, now)
+            return answer
+        case Pending(reference):
+            held = _change(desk, payout, PayoutStatus.SENT, now, reference or None, None)
+        case Unknown(detail):
+            held = _change(desk, payout, PayoutStatus.UNKNOWN, now, payout.reference, detail)
+        case Deferred(detail):
+            held = _change(desk, payout, PayoutStatus.INTENDED, now, None, detail)
+        case Failed(reason, elsewhere):
+            if elsewhere or _was_looked_at(desk, payout, reason):
+                answer = Failed(reason)
+                held = _change(desk, payout, PayoutStatus.REFUSED, now, None, reason)
+            else:
+                # Refused only when the reviewers have it: a worker that dies before must not find it refused.
+                held = _change(desk, payout, payout.status, now, payout.reference, reason)
+        case Unheard():
+            raise TypeError("a provider that was told of a refund cannot say that it never heard of it")
+    return answer if held else OVERTAKEN
+
+
+def _was_looked_at(desk: Desk, payout: Payout, reason: str) -> bool:
+    """Whether reviewers had this very refusal before them in an earlier round, and approved all the same."""
+    with desk.database.reading() as session:
+        earlier = select(Payout.id).where(
+            Payout.refund_id == payout.refund_id,
+            Payout.method == payout.method,
+            Payout.round < payout.round,
+            Payout.detail == reason,
+        )
+        return session.exec(earlier).first() is not None
+
+
+def _change(
+    desk: Desk,
+    payout: Payout,
+    status: PayoutStatus,
+    now: datetime,
+    reference: str | None,
+    detail: str | None,
+) -> bool:
+    """Change the row if it still is as it was read, and the copy in hand with it."""
+    values = {"status": status, "reference": reference, "detail": detail, "updated_at": now}
     with desk.database.writing() as session:
         result = session.exec(
             update(Payout)
@@ -118,47 +212,23 @@ def _begin(desk: Desk, payout: Payout, gateway: PaymentGateway) -> bool:
                 col(Payout.status) == payout.status,
                 col(Payout.updated_at) == payout.updated_at,
             )
-            .values(status=PayoutStatus.SENT, updated_at=now)
-            # The payout stays as it was read: whether it was ever sent decides what comes next.
-            .execution_options(synchronize_session=False)
+            .values(**values)
         )
-    return rows_changed(result) == 1
+        held = rows_changed(result) == 1
+    if held:
+        for name, value in values.items():
+            setattr(payout, name, value)
+    return held
 
 
-def _note(desk: Desk, payout: Payout, answer: Answer) -> Answer:
-    """Write down what is known now and return what stands: a slower attempt does not take a last word back."""
-    final = {PayoutStatus.CONFIRMED}
-    if not isinstance(answer, Succeeded):
-        # Money that did arrive is the truth, whatever was said before.
-        final.add(PayoutStatus.REFUSED)
+def _confirm(desk: Desk, payout: Payout, reference: str, now: datetime) -> None:
+    """The provider's last word: it counts whoever hears it, and nothing takes it back."""
     with desk.database.writing() as session:
         session.exec(
             update(Payout)
-            .where(col(Payout.id) == payout.id, col(Payout.status).not_in(final))
-            .values(**_known(answer), updated_at=desk.clock())
+            .where(col(Payout.id) == payout.id, col(Payout.status) != PayoutStatus.CONFIRMED)
+            .values(status=PayoutStatus.CONFIRMED, reference=reference, detail=None, updated_at=now)
         )
-        standing = session.exec(select(Payout).where(Payout.id == payout.id)).one()
-    return _settled(standing) or answer
-
-
-def _known(answer: Answer) -> dict[str, Any]:
-    match answer:
-        case Succeeded(reference):
-            return {"status": PayoutStatus.CONFIRMED, "reference": reference, "detail": None}
-        case Pending(reference):
-            return {"status": PayoutStatus.SENT, "reference": reference or None, "detail": None}
-        case Failed(reason):
-            return {"status": PayoutStatus.REFUSED, "detail": reason}
-    return {"status": PayoutStatus.UNKNOWN, "detail": answer.detail}
-
-
-def _settled(payout: Payout) -> Answer | None:
-    """The provider's last word, if it was heard: it is not asked for twice."""
-    if payout.status == PayoutStatus.CONFIRMED:
-        return Succeeded(payout.reference or "")
-    if payout.status == PayoutStatus.REFUSED:
-        return Failed(payout.detail or "")
-    return None
 
 
 def _record(
@@ -166,21 +236,31 @@ def _record(
     certificate_id: str,
     version: int,
     answer: Answer,
-    method: PaymentMethod,
+    payout: Payout,
     purchase: Purchase,
 ) -> None:
+    now = desk.clock()
+    pause = min(max((now - payout.intended_at) / 10, ASK_AGAIN), ASK_AT_LEAST)
     try:
         match answer:
             case Succeeded(reference):
-                handed = Payment(reference, label_of(method, purchase.payment_account))
-                desk.fire(certificate_id, Event.COMPLETE_REFUND, WORKER, handed=handed, version=version)
+                payment = Payment(reference, label_of(PaymentMethod(payout.method), purchase.payment_account))
+                desk.fire(certificate_id, Event.COMPLETE_REFUND, WORKER, handed=payment, version=version)
             case Failed(reason):
                 desk.fire(certificate_id, Event.RETURN_REFUND, WORKER, reason=reason, version=version)
-            case Pending():
-                detail = "The payment provider has taken the order and has not finished yet."
-                desk.postpone(certificate_id, version, desk.clock() + ASK_AGAIN, detail)
+                _change(desk, payout, PayoutStatus.REFUSED, now, None, reason)
+            case Deferred(detail):
+                desk.postpone(certificate_id, version, now + SEND_AGAIN, detail)
+            case Unknown(detail):
+                desk.postpone(certificate_id, version, now + pause, detail)
             case _:
-                desk.postpone(certificate_id, version, desk.clock() + ASK_AGAIN, answer.detail)
+                detail = "The payment provider has taken the order and has not finished yet."
+                desk.postpone(certificate_id, version, now + pause, detail)
     except Superseded:
         # Another attempt recorded the same answer first.
         return
+    except IntegrityError:
+        # On PostgreSQL two attempts at once meet at the order's row, whose constraint speaks before the version does.
+        with desk.database.reading() as session:
+            if desk.open_file(session, certificate_id).certificate.version == version:
+                raise

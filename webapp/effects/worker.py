@@ -15,6 +15,7 @@ from webapp.config import Settings, load
 from webapp.desk import Desk
 from webapp.effects import Effects
 from webapp.effects.queue import QUEUE, WORKFLOW, configuration
+from webapp.mail.office import open_office
 from webapp.parts import Parts, assemble
 
 log = logging.getLogger("desk.worker")
@@ -28,11 +29,17 @@ class Worker:
     """DBOS executing effects, with the reconciler beside it."""
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
-        self._effects = Effects(parts.desk, parts.authority, parts.gateways)
+        self._effects = Effects(parts.desk, parts.authority, parts.gateways, parts.checker)
         self._desk = parts.desk
         self._settings = settings
         self._stopping = threading.Event()
         self._reconciler = threading.Thread(target=self._reconcile, name="reconciler")
+        # Apart from the reconciler: a slow mail server holds up nothing else.
+        self._post = threading.Thread(
+            target=open_office(parts, settings.mail).run,
+            args=(self._stopping, settings.reconcile_seconds),
+            name="post office",
+        )
         DBOS(config=configuration(parts.database.engine, settings.executor_id))
 
         @DBOS.workflow(name=WORKFLOW)
@@ -50,11 +57,13 @@ class Worker:
             on_conflict="always_update",
         )
         self._reconciler.start()
+        self._post.start()
 
     def stop(self) -> None:
         """Finish what is running and stop."""
         self._stopping.set()
         self._reconciler.join()
+        self._post.join()
         DBOS.destroy(workflow_completion_timeout_sec=10)
 
     def _reconcile(self) -> None:
@@ -71,7 +80,7 @@ def reconcile(desk: Desk, now: datetime) -> int:
         log.exception("The reconciler could not hand overdue work in; it tries again.")
         return 0
     if found:
-        log.warning("%d overdue pieces of work were handed in again.", found)
+        log.info("%d overdue pieces of work were handed in again.", found)
     return found
 
 

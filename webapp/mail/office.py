@@ -1,0 +1,114 @@
+"""The post office: what a worker runs beside its queue. It reads the history, looks at the clock, and sends."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from certlifecycle import RefundPolicy
+from webapp.db import Database
+from webapp.mail.compose import Composer, Reader
+from webapp.mail.models import MailStatus
+from webapp.mail.plan import BATCH, has_news, plan_mails
+from webapp.mail.preferences import Unsubscribing
+from webapp.mail.reminders import add_reminders, find_reminders
+from webapp.mail.send import send_due
+from webapp.mail.settings import MailSettings
+from webapp.mail.transport import Transport, transport_for
+from webapp.parts import Parts
+from webapp.wording import Wording
+
+log = logging.getLogger("desk.mail")
+
+LOOK_EVERY = timedelta(minutes=10)
+"""How often the clock is looked at; what is told that way is days or hours ahead."""
+BATCH_TO_SEND = 50
+REMINDERS_AT_ONCE = 100
+"""How many are added in one transaction: on SQLite nobody else writes meanwhile."""
+
+
+def open_office(parts: Parts, settings: MailSettings) -> "PostOffice":
+    """The post office of a process, put together from its parts; everybody is written to in the shop's time zone."""
+    wording = Wording(ZoneInfo(parts.settings.timezone))
+    composer = Composer(
+        settings,
+        shop_name=parts.settings.shop_name,
+        public_url=parts.settings.public_url,
+        policy=parts.desk.policy,
+        payable=parts.desk.payable,
+        unsubscribing=Unsubscribing(parts.settings.secret_key),
+        reader_of=lambda _account: Reader(wording),
+    )
+    transport = transport_for(settings)
+    return PostOffice(parts.database, transport, composer, parts.desk.policy, parts.desk.clock, settings.domain)
+
+
+class PostOffice:
+    """Plans and sends. Any number of workers may have one; each mail leaves once."""
+
+    def __init__(
+        self,
+        database: Database,
+        transport: Transport,
+        composer: Composer,
+        policy: RefundPolicy,
+        clock: Callable[[], datetime],
+        domain: str,
+    ) -> None:
+        self._database = database
+        self._transport = transport
+        self._composer = composer
+        self._policy = policy
+        self._clock = clock
+        self._domain = domain
+        self._looked_at: datetime | None = None
+
+    def run(self, stopping: threading.Event, every_seconds: float) -> None:
+        """Work until told to stop; meant for a thread of its own, for a slow mail server holds it up."""
+        while not stopping.wait(every_seconds):
+            self.work()
+
+    def work(self) -> None:
+        """Do what is to be done now. Whatever fails is tried again the next time: the loop must outlive everything."""
+        for step in (self.plan, self.remind, self.send):
+            try:
+                step()
+            except Exception:
+                log.exception("The post office could not %s; it tries again.", step.__name__)
+
+    def plan(self) -> int:
+        """Make mails of what happened; returns how many."""
+        with self._database.reading() as session:
+            if not has_news(session):
+                return 0
+        planned = 0
+        while True:
+            with self._database.writing() as session:
+                found = plan_mails(session, self._clock(), self._domain)
+            planned += found
+            if found < BATCH:
+                return planned
+
+    def remind(self) -> int:
+        """Look at the clock, unless that was done a moment ago; returns how many mails came of it."""
+        now = self._clock()
+        if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
+            return 0
+        with self._database.reading() as session:
+            found = find_reminders(session, now, self._policy)
+        for place in range(0, len(found), REMINDERS_AT_ONCE):
+            with self._database.writing() as session:
+                add_reminders(session, found[place : place + REMINDERS_AT_ONCE], now, self._domain)
+        self._looked_at = now
+        return len(found)
+
+    def send(self) -> int:
+        """Send what is due, until nothing is left that can be sent now; returns how many mails left."""
+        sent = 0
+        while True:
+            done = send_due(self._database, self._transport, self._composer, self._clock, BATCH_TO_SEND)
+            sent += done[MailStatus.SENT]
+            # A full batch without a single delay: there may be more.
+            if done.total() < BATCH_TO_SEND or done[MailStatus.DUE]:
+                return sent

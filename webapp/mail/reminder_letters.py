@@ -1,0 +1,141 @@
+"""Letters that the clock calls for. Each looks again when its turn comes, and is not sent when all is done by then."""
+
+from collections.abc import Callable, Mapping
+
+from certlifecycle import Sentence, State, say
+from webapp.certificates.names import display_name
+from webapp.mail.about import About, Letter, Obsolete, outlook_words
+from webapp.mail.models import MailKind
+from webapp.mail.reminders import expiry_of, overdue_reviews, slow_revocations, window_of
+
+LONGEST_LIST = 20
+"""How many cases a mail to the vendor's own people names."""
+
+
+def _window(about: About) -> Letter:
+    certificate = about.certificate
+    answer = window_of(certificate, about.purchase, about.now, about.policy)
+    if answer is None:
+        raise Obsolete("The refund window is closed, or the refund is under way.")
+    if certificate.state == State.ISSUED:
+        link = (say("Revoke the certificate"), about.links.revoke(certificate.id))
+    elif answer.eligible:
+        link = (say("Apply for the refund"), about.links.apply(certificate.id))
+    else:
+        link = (say("See the certificate"), about.links.certificate(certificate.id))
+    return Letter(
+        say("The refund window for {domain} closes on {deadline}", domain=about.domain, deadline=answer.deadline),
+        say("Your money can come back until {deadline}.", deadline=answer.deadline),
+        (
+            say("If you keep the certificate, you need do nothing."),
+            say(
+                "If you do not need it, {amount} can still go back to {destination}.",
+                amount=answer.amount,
+                destination=about.destination,
+            ),
+            outlook_words(answer),
+        ),
+        (
+            (say("Certificate"), about.domain),
+            (say("Window closes"), answer.deadline),
+            (say("Amount"), answer.amount),
+            (say("Order"), about.purchase.number),
+        ),
+        links=(link,),
+    )
+
+
+def _expiring(about: About) -> Letter:
+    certificate = about.certificate
+    if expiry_of(about.session, certificate, about.now) is None:
+        raise Obsolete("The certificate is no longer valid, or one that lasts longer replaces it.")
+    return Letter(
+        say("The certificate for {domain} expires on {until}", domain=about.domain, until=about.valid_until),
+        say("Your certificate expires on {until}.", until=about.valid_until),
+        (
+            say("After that, browsers warn everybody who visits {domain}.", domain=about.domain),
+            say("Order a new one in time, and install it before this one ends. There is no harm in having both."),
+        ),
+        (
+            (say("Names"), about.names),
+            (say("Valid until"), about.valid_until),
+            (say("Serial number"), certificate.serial),
+            (say("Order"), about.purchase.number),
+        ),
+        links=(
+            (say("Order a new certificate"), about.links.order()),
+            (say("See the certificate"), about.links.certificate(certificate.id)),
+        ),
+    )
+
+
+def _review_overdue(about: About) -> Letter:
+    late = overdue_reviews(about.session, about.now, about.policy)
+    if not late:
+        raise Obsolete("No review is overdue any more.")
+    count = len(late)
+    subject = (
+        say("1 refund application is overdue")
+        if count == 1
+        else say("{count} refund applications are overdue", count=count)
+    )
+    return Letter(
+        subject,
+        say("The answer that was promised is late."),
+        (
+            say("These customers were promised an answer by a day that has passed. Please decide, the oldest first."),
+            *_and_more(count),
+        ),
+        tuple(
+            (
+                say("{domain} ({number})", domain=display_name(certificate.domain), number=refund.number),
+                say("{amount}, promised by {latest}", amount=refund.amount, latest=refund.latest),
+            )
+            for refund, certificate in late[:LONGEST_LIST]
+        ),
+        links=((say("Open the review queue"), about.links.queue()),),
+    )
+
+
+def _revocation_slow(about: About) -> Letter:
+    late = slow_revocations(about.session, about.now)
+    if not late:
+        raise Obsolete("No revocation waits any more.")
+    count = len(late)
+    subject = (
+        say("1 revocation takes longer than 24 hours")
+        if count == 1
+        else say("{count} revocations take longer than 24 hours", count=count)
+    )
+    return Letter(
+        subject,
+        say("A certificate authority must revoke within 24 hours."),
+        (
+            say("The desk keeps asking by itself. Please find out why the certificate authority does not confirm."),
+            *_and_more(count),
+        ),
+        tuple(
+            (
+                say("{domain}", domain=display_name(one.domain)),
+                say("asked for on {since}. {error}", since=one.state_since, error=one.work_error or ""),
+            )
+            for one in late[:LONGEST_LIST]
+        ),
+        links=((say("See the oldest"), about.links.certificate(late[0].id)),),
+    )
+
+
+def _and_more(count: int) -> tuple[Sentence, ...]:
+    if count <= LONGEST_LIST:
+        return ()
+    return (say("The {shown} oldest of {count} are listed here.", shown=LONGEST_LIST, count=count),)
+
+
+LETTERS: Mapping[MailKind, Callable[[About], Letter]] = {
+    MailKind.WINDOW_WEEK: _window,
+    MailKind.WINDOW_DAY: _window,
+    MailKind.EXPIRING_MONTH: _expiring,
+    MailKind.EXPIRING_WEEK: _expiring,
+    MailKind.REVIEW_OVERDUE: _review_overdue,
+    MailKind.REVOCATION_SLOW: _revocation_slow,
+}

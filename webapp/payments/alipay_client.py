@@ -1,0 +1,143 @@
+"""One call to Alipay's gateway: a signed form over HTTPS, and a verified answer within a bounded time."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from webapp.payments.alipay_protocol import (
+    Malformed,
+    NotSigned,
+    open_answer,
+    signed_request,
+    written_time,
+)
+
+LARGEST_ANSWER = 1024 * 1024
+PRODUCTION = "https://openapi.alipay.com/gateway.do"
+
+
+class NoAnswer(Exception):
+    """Nobody knows what Alipay did: the message says what went wrong on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlipaySettings:
+    """The shop's application at Alipay.
+
+    ``private_key`` is the shop's own, ``alipay_key`` is Alipay's public key. ``reference`` says what the orders'
+    payment references are: the shop's own order number at Alipay, or Alipay's trade number. ``seconds`` bounds a call
+    as a whole. Raises :class:`ValueError` for a gateway without TLS that is not on this machine.
+    """
+
+    app_id: str
+    private_key: RSAPrivateKey = field(repr=False)
+    alipay_key: RSAPublicKey = field(repr=False)
+    gateway: str = PRODUCTION
+    reference: Literal["out_trade_no", "trade_no"] = "out_trade_no"
+    seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.gateway)
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(parts.hostname or "")):
+            raise ValueError(f"Alipay's gateway must be an https address, not {self.gateway!r}")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host's name can only mean this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def make_http() -> httpx.Client:
+    """An HTTP client for a provider: it follows no redirect and keeps no connection."""
+    return httpx.Client(follow_redirects=False, limits=httpx.Limits(max_connections=20, max_keepalive_connections=0))
+
+
+class AlipayClient:
+    """Calls the gateway's methods. Safe to use from several threads."""
+
+    def __init__(self, settings: AlipaySettings, http: httpx.Client, clock: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self._http = http
+        self._clock = clock
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def call(self, method: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a method with its business content and return the verified answer. Raises :class:`NoAnswer`."""
+        fields = {
+            "app_id": self.settings.app_id,
+            "method": method,
+            "format": "JSON",
+            "charset": "utf-8",
+            "sign_type": "RSA2",
+            "timestamp": written_time(self._clock()),
+            "version": "1.0",
+            "biz_content": json.dumps(content, ensure_ascii=False, separators=(",", ":")),
+        }
+        body = self._post(signed_request(self.settings.private_key, fields))
+        try:
+            return open_answer(self.settings.alipay_key, body, method)
+        except (Malformed, NotSigned) as wrong:
+            raise NoAnswer(f"Alipay's answer proves nothing: {wrong}") from None
+
+    def _post(self, fields: Mapping[str, str]) -> bytes:
+        request = self._http.build_request(
+            "POST",
+            # The SDKs repeat the character set in the address, for there the gateway looks before it reads the form.
+            httpx.URL(self.settings.gateway, params={"charset": "utf-8"}),
+            data=dict(fields),
+            headers={
+                "Content-Type": "application/x-www-form-urlencoded;charset=utf-8",
+                # A packed answer could unpack to any size.
+                "Accept-Encoding": "identity",
+                # An answer that comes twice over a connection in use would be taken for the next call's.
+                "Connection": "close",
+            },
+            timeout=self.settings.seconds,
+        )
+        return self._send(request, LARGEST_ANSWER, self.settings.seconds)
+
+    def download(self, address: str, largest: int, seconds: float) -> bytes:
+        """Fetch a file that an answer pointed to; ``largest`` in bytes. Raises :class:`NoAnswer`."""
+        headers = {"Accept-Encoding": "identity", "Connection": "close"}
+        try:
+            request = self._http.build_request("GET", address, headers=headers, timeout=self.settings.seconds)
+        except httpx.InvalidURL:
+            raise NoAnswer("Alipay pointed to an address that is none.") from None
+        return self._send(request, largest, seconds)
+
+    def _send(self, request: httpx.Request, largest: int, seconds: float) -> bytes:
+        # The request's own time-outs bound each step; this bounds the whole, for a body may arrive byte by byte.
+        deadline = time.monotonic() + seconds
+        body = bytearray()
+        try:
+            answer = self._http.send(request, stream=True)
+            try:
+                if answer.status_code != httpx.codes.OK:
+                    raise NoAnswer(f"Alipay answered with HTTP status {answer.status_code}.")
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if len(body) > largest:
+                        raise NoAnswer("Alipay's answer is larger than any answer can be.")
+                    if time.monotonic() > deadline:
+                        raise NoAnswer(f"Alipay's answer took longer than {seconds:g} seconds.")
+            finally:
+                answer.close()
+        except httpx.TimeoutException:
+            raise NoAnswer(f"Alipay did not answer within {seconds:g} seconds.") from None
+        except (httpx.HTTPError, httpx.StreamError) as trouble:
+            raise NoAnswer(f"The connection to Alipay failed ({type(trouble).__name__}).") from None
+        return bytes(body)
