@@ -21,7 +21,8 @@ from cryptography.x509 import ocsp
 
 from certlifecycle import RevocationReason
 from webapp.authorities.builtin import CRL_REFRESH, CRL_VALIDITY, BuiltinAuthority
-from webapp.authorities.builtin_keys import CaDirectoryError, load_or_create
+from webapp.authorities.builtin_keys import load_or_create
+from webapp.authorities.key_files import KeyDirectoryError
 from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.authorities.port import (
     AuthorityRefused,
@@ -549,7 +550,7 @@ def test_a_first_start_that_was_killed_is_continued(tmp_path, clock, count):
 
 def test_a_lost_key_is_not_replaced_by_a_new_one(authority, start, tmp_path):
     (tmp_path / "ca" / "issuing.key").unlink()
-    with pytest.raises(CaDirectoryError, match="backup"):
+    with pytest.raises(KeyDirectoryError, match="backup"):
         start()
     assert not (tmp_path / "ca" / "issuing.key").exists()
 
@@ -557,16 +558,16 @@ def test_a_lost_key_is_not_replaced_by_a_new_one(authority, start, tmp_path):
 def test_a_key_of_another_authority_stops_the_start(authority, start, tmp_path, clock):
     load_or_create(tmp_path / "other", URL, clock())
     (tmp_path / "ca" / "issuing.key").write_bytes((tmp_path / "other" / "issuing.key").read_bytes())
-    with pytest.raises(CaDirectoryError, match="does not belong"):
+    with pytest.raises(KeyDirectoryError, match="does not belong"):
         start()
     (tmp_path / "ca" / "issuing.crt").write_bytes((tmp_path / "other" / "issuing.crt").read_bytes())
-    with pytest.raises(CaDirectoryError, match="was not issued by"):
+    with pytest.raises(KeyDirectoryError, match="was not issued by"):
         start()
 
 
 def test_a_key_that_others_can_read_stops_the_start(authority, start, tmp_path):
     (tmp_path / "ca" / "root.key").chmod(0o640)
-    with pytest.raises(CaDirectoryError, match="chmod 600"):
+    with pytest.raises(KeyDirectoryError, match="chmod 600"):
         start()
 
 

@@ -1,6 +1,8 @@
 """Every table of the desk, in one import: for the migrations, and for tests that compare with the models."""
 
 from webapp.accounts.models import Account, WebSession
+from webapp.authorities.acme_models import AcmeAccount, AcmeOrder
+from webapp.authorities.choice_models import ChosenAuthority
 from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.certificates.models import Certificate, History, Purchase
 from webapp.domaincontrol.models import DomainControl
@@ -22,6 +24,8 @@ FORMER: frozenset[str] = frozenset()
 __all__ = [
     "FORMER",
     "Account",
+    "AcmeAccount",
+    "AcmeOrder",
     "BankBatch",
     "BankPayment",
     "BankReport",
@@ -29,6 +33,7 @@ __all__ = [
     "CaCertificate",
     "CaCrl",
     "Certificate",
+    "ChosenAuthority",
     "DomainControl",
     "History",
     "LedgerAccount",

@@ -58,7 +58,7 @@ class BuiltinAuthority:
 
     ``public_url`` is the plain http address under which ``views.blueprint`` is reached, such as
     ``http://desk.example.com/ca``; it stands in every certificate. ``clock`` gives the present instant (aware). The
-    keys are made at the first start. Raises CaDirectoryError when they cannot be used, ValueError for an address that
+    keys are made at the first start. Raises KeyDirectoryError when they cannot be used, ValueError for an address that
     no certificate may carry.
     """
 

@@ -59,7 +59,14 @@ class AuthorityRefused(AuthorityError):
 
 
 class AuthorityUnavailable(AuthorityError):
-    """Temporary trouble: nothing is known about the outcome, and the same call may be made again."""
+    """Temporary trouble: nothing is known about the outcome, and the same call may be made again.
+
+    ``retry_at`` (aware) is the instant before which the authority asked not to be asked again, if it named one.
+    """
+
+    def __init__(self, detail: str, retry_at: datetime | None = None) -> None:
+        super().__init__(detail)
+        self.retry_at = retry_at
 
 
 class BadCertificate(AuthorityRefused):
@@ -68,12 +75,39 @@ class BadCertificate(AuthorityRefused):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What the customer has to publish so that the authority sees that the domain is theirs (RFC 8555, section 8)."""
+    """What the customer has to publish so that the authority sees that the domain is theirs (RFC 8555, section 8).
+
+    ``kind`` is ``http-01`` or ``dns-01``, ``domain`` the name as the certificate will bear it, ``location`` the web
+    address or the name of the TXT record, and ``value`` what has to stand there. The rest is what the last look at that
+    place found: whether the value was ``seen``, the ``finding`` in words, and when it was ``checked_at`` (aware).
+    """
 
     kind: str
     domain: str
     location: str
     value: str
+    seen: bool = False
+    finding: str = ""
+    checked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a look at a challenge's place found. ``finding`` is a sentence for the customer."""
+
+    seen: bool
+    finding: str
+    checked_at: datetime
+
+
+class Look(Protocol):
+    """The desk's own look at what a customer published, before the authority is told to look.
+
+    An authority looks once and a wrong token fails the order for good, so it is told only when this has seen the value.
+    """
+
+    def __call__(self, challenge: Challenge) -> Sighting:
+        """Look once, bounded in time. Whatever is in the way is a finding, never an exception."""
 
 
 @dataclass(frozen=True, slots=True)

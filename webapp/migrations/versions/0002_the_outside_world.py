@@ -17,6 +17,94 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "acme_account",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("directory_url", sa.String(length=500), nullable=False),
+        sa.Column("thumbprint", sa.String(length=43), nullable=False),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("registered_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("refuses_not_after", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_acme_account")),
+        sa.UniqueConstraint("thumbprint", "directory_url", name=op.f("uq_acme_account_thumbprint_directory_url")),
+    )
+    op.create_table(
+        "acme_order",
+        sa.Column("ref", sa.String(length=32), nullable=False),
+        sa.Column("authority", sa.String(length=40), nullable=False),
+        sa.Column("order_key", sa.String(length=200), nullable=False),
+        sa.Column("csr_pem", sa.Text(), nullable=False),
+        sa.Column("names", sa.JSON(), nullable=False),
+        sa.Column("validity_days", sa.Integer(), nullable=False),
+        sa.Column("submitted_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "step",
+            sa.Enum(
+                "submitted",
+                "ordering",
+                "proving",
+                "finalizing",
+                "downloading",
+                "issued",
+                "failed",
+                name="acme_step",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("claim", sa.String(length=32), nullable=True),
+        sa.Column("claimed_until", webapp.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("directory_url", sa.String(length=500), nullable=True),
+        sa.Column("orders_placed", sa.Integer(), nullable=False),
+        sa.Column("asks_validity", sa.Boolean(), nullable=False),
+        sa.Column("order_url", sa.Text(), nullable=True),
+        sa.Column("finalize_url", sa.Text(), nullable=True),
+        sa.Column("certificate_url", sa.Text(), nullable=True),
+        sa.Column("expires_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("authorizations", sa.JSON(), nullable=False),
+        sa.Column("polled_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("next_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("serial", sa.String(length=40), nullable=True),
+        sa.Column("pem", sa.Text(), nullable=True),
+        sa.Column("issued_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("not_after", webapp.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", webapp.columns.UtcDateTime(timezone=True), nullable=True),
+        sa.Column(
+            "revocation_reason",
+            sa.Enum(
+                "unspecified",
+                "key_compromise",
+                "affiliation_changed",
+                "superseded",
+                "cessation_of_operation",
+                name="acme_revocation_reason",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.CheckConstraint("(step = 'failed') = (problem IS NOT NULL)", name=op.f("ck_acme_order_failed")),
+        sa.CheckConstraint(
+            "(step = 'issued') = (serial IS NOT NULL) AND (serial IS NULL) = (pem IS NULL) AND (serial IS NULL) = (issued_at IS NULL) AND (serial IS NULL) = (not_after IS NULL)",
+            name=op.f("ck_acme_order_issued"),
+        ),
+        sa.CheckConstraint(
+            "step NOT IN ('proving', 'finalizing', 'downloading') OR (directory_url IS NOT NULL AND order_url IS NOT NULL AND finalize_url IS NOT NULL)",
+            name=op.f("ck_acme_order_placed"),
+        ),
+        sa.CheckConstraint(
+            "(revoked_at IS NULL) = (revocation_reason IS NULL) AND (revoked_at IS NULL OR serial IS NOT NULL)",
+            name=op.f("ck_acme_order_revoked"),
+        ),
+        sa.PrimaryKeyConstraint("ref", name=op.f("pk_acme_order")),
+        sa.UniqueConstraint("order_key", "authority", name=op.f("uq_acme_order_order_key_authority")),
+        sa.UniqueConstraint("serial", "authority", name=op.f("uq_acme_order_serial_authority")),
+    )
+    op.create_table(
         "bank_batch",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("msg_id", sa.String(length=35), nullable=False),
@@ -39,6 +127,13 @@ def upgrade() -> None:
         sa.Column("received_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_report")),
         sa.UniqueConstraint("sha256", name=op.f("uq_bank_report_sha256")),
+    )
+    op.create_table(
+        "chosen_authority",
+        sa.Column("order_key", sa.String(length=200), nullable=False),
+        sa.Column("authority", sa.String(length=40), nullable=False),
+        sa.Column("chosen_at", webapp.columns.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("order_key", name=op.f("pk_chosen_authority")),
     )
     op.create_table(
         "mail_cursor",
@@ -326,5 +421,8 @@ def downgrade() -> None:
     op.drop_table("bank_payment")
     op.drop_table("provider_notification")
     op.drop_table("mail_cursor")
+    op.drop_table("chosen_authority")
     op.drop_table("bank_report")
     op.drop_table("bank_batch")
+    op.drop_table("acme_order")
+    op.drop_table("acme_account")
