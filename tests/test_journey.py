@@ -172,7 +172,7 @@ def test_from_order_to_refund_with_two_people_side_by_side(
     carla.page.locator("input[name=reason][value=superseded]").check()
     carla.page.get_by_role("textbox", name="Domain").fill(domain)
     carla.press("Revoke")
-    carla.sees("Refundable until")
+    carla.sees("Browsers no longer accept it.")
     assert_openssl(console, chain, tmp_path, revoked=True)
 
     # She applies, and Rita sees it come in.
