@@ -55,6 +55,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         worker_threads=4,
         executor_id="worker-1",
         demo=False,
+        demo_zone=None,
     )
     assert not settings.secure_cookies
     assert (tmp_path / "data").is_dir()

@@ -69,7 +69,7 @@ def _assets(app: Flask) -> None:
 
 
 def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
-    from webapp import cli, context, styleguide
+    from webapp import cli, context, demo_dns, styleguide
     from webapp.accounts.views import blueprint as accounts
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
@@ -88,6 +88,8 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     app.register_blueprint(unsubscribing)
     if parts.settings.mail.server is None:
         app.register_blueprint(development(parts.settings.mail.folder))
+    if parts.settings.demo_zone is not None:
+        app.register_blueprint(demo_dns.blueprint(demo_dns.DemoZone(parts.settings.demo_zone)))
     # Machines ask here, without a session and without our forms.
     authority = make_authority(parts.authority)
     csrf.exempt(authority)

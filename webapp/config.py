@@ -55,6 +55,7 @@ class Settings:
     worker_threads: int
     executor_id: str
     demo: bool
+    demo_zone: Path | None
 
     @property
     def secure_cookies(self) -> bool:
@@ -174,6 +175,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         executor_id=text("EXECUTOR_ID", "worker-1"),
         # Shows the demo sign-ins on the sign-in page.
         demo=whole("DEMO", 0, 0, 1) == 1,
+        # The file with the records of the demo's own DNS; set by whoever starts that.
+        demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
     )
 
 

@@ -22,6 +22,7 @@ from types import FrameType
 from webapp.config import SettingError, Settings, load, reached_at
 from webapp.db import make_engine
 from webapp.demo import PASSWORD, PEOPLE, DemoRefused, load_demo
+from webapp.demo_dns import DemoZone, serving
 from webapp.migrating import migrate
 
 PATIENCE = (2.0, 15.0)
@@ -80,7 +81,21 @@ def main() -> int:
         except DemoRefused as refused:
             print(f"{refused} Serving it as it is.", file=sys.stderr)
             os.environ["DEMO"] = "0"
-    return run(settings, demo=os.environ.get("DEMO") == "1")
+    demo = os.environ.get("DEMO") == "1"
+    with own_dns(settings) if demo else contextlib.nullcontext():
+        return run(settings, demo=demo)
+
+
+@contextlib.contextmanager
+def own_dns(settings: Settings) -> Iterator[None]:
+    """Have the demo's processes ask the demo's own DNS, unless somebody has named resolvers."""
+    if settings.resolvers:
+        yield
+        return
+    path = settings.data_dir / "demo-dns.json"
+    with serving(DemoZone(path)) as resolver:
+        os.environ |= {"RESOLVERS": resolver, "DEMO_ZONE": str(path)}
+        yield
 
 
 def why_not(name: str, host: str, port: int) -> str | None:
