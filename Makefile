@@ -1,6 +1,7 @@
 # make run    installs, migrates, fills a demo shop, serves it
 # make test   installs, runs every test
 # make check  linter, formatter, types
+# make bench  what the desk costs, as ratios side by side
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 # Two processes by default: the tests start databases, browsers and servers of their own.
 TEST_PROCESSES ?= 2
 
-.PHONY: run test check format clean
+.PHONY: run test check format bench clean
 
 run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo
@@ -20,6 +21,9 @@ check: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.tests
+	@PYTHONPATH=tests $(BIN)/python tests/bench.py
 
 format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .
