@@ -1,5 +1,6 @@
 """What every page's template knows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, g, request, url_for
@@ -10,6 +11,8 @@ from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, History
 from webapp.htmx import wants_fragment
+from webapp.jobs.models import Job
+from webapp.jobs.queries import under_way
 from webapp.live.tickets import issue_ticket
 
 THEMES = ("auto", "light", "dark")
@@ -42,6 +45,7 @@ def install(app: Flask) -> None:
             "theme": theme if theme in THEMES else "auto",
             "current_account": viewer,
             "nav": [] if wants_fragment() else navigation(viewer),
+            "jobs_under_way": [] if wants_fragment() else jobs_under_way(viewer),
             "live_url": live_url(viewer),
             "live_ticket_url": url_for("live.renew_ticket"),
         }
@@ -82,6 +86,14 @@ def navigation(viewer: Account | None) -> list[NavItem]:
     return [
         (label, url_for(endpoint), endpoint.partition(".")[0] == subject, count) for label, endpoint, count in places
     ]
+
+
+def jobs_under_way(viewer: Account | None) -> Sequence[Job]:
+    """What this person has had begun and is not finished yet."""
+    if viewer is None:
+        return []
+    with parts().database.reading() as session:
+        return under_way(session, viewer)
 
 
 def how_much_waits(session: Session) -> int:

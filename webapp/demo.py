@@ -115,7 +115,7 @@ class _Clock:
 class _NoQueue:
     """The demo runs its effects itself, in the past; nothing is left for a worker."""
 
-    def enqueue(self, session: Session, kind: str, certificate_id: str, key: str) -> None:
+    def enqueue(self, session: Session, kind: str, subject_id: str, key: str) -> None:
         """Take nothing in."""
 
 

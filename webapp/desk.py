@@ -48,8 +48,8 @@ WORK_DUE_IN = {
 class Work(Protocol):
     """Where due work is handed in, inside the transaction that made it due."""
 
-    def enqueue(self, session: Session, kind: str, certificate_id: str, key: str) -> None:
-        """Hand in work ``kind`` for a certificate; ``key`` is new for every attempt."""
+    def enqueue(self, session: Session, kind: str, subject_id: str, key: str) -> None:
+        """Hand in work ``kind`` for a certificate or a job; ``key`` is new for every attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +131,13 @@ class Desk:
         reason: str = "",
         handed: Handed | None = None,
         version: int | None = None,
+        also: Callable[[Session, Certificate], None] | None = None,
     ) -> Certificate:
         """Let an event happen and return the certificate as it is then.
 
         ``handed`` is what the event brings along; ``version`` is the one that the page was made from, ``None`` where
-        nobody looked at a page. Raises :class:`~certlifecycle.EventRefused` with the verdict,
+        nobody looked at a page. ``also`` writes what belongs to the change into the same transaction; whatever it
+        raises undoes all of it. Raises :class:`~certlifecycle.EventRefused` with the verdict,
         :class:`~webapp.errors.Superseded` when somebody else was faster, :class:`~webapp.errors.NotFound`.
         """
         with self.database.writing() as session:
@@ -158,6 +160,8 @@ class Desk:
             ).one()
             self._tell(session, after, event.value, State(case.facts.state), by, change, recorded.facts)
             self._enqueue(session, after, target)
+            if also is not None:
+                also(session, after)
         return after
 
     def open_order(self, session: Session, purchase: Purchase, domain: str, names: list[str], by: By) -> Certificate:

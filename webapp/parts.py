@@ -14,7 +14,8 @@ from webapp.desk import Desk, Work
 from webapp.domaincontrol.check import Checker
 from webapp.domaincontrol.dns import Resolvers, system_nameservers
 from webapp.domaincontrol.http import Visitor
-from webapp.effects.queue import DbosWork
+from webapp.effects.queue import JOB_QUEUE, JOB_WORKFLOW, DbosWork
+from webapp.jobs.book import Jobs
 from webapp.payments.balance import BalanceGateway
 from webapp.payments.port import PaymentGateway
 
@@ -31,6 +32,7 @@ class Parts:
     authority: BuiltinAuthority
     gateways: Mapping[PaymentMethod, PaymentGateway]
     checker: Checker | None
+    jobs: Jobs
 
 
 def present() -> datetime:
@@ -45,7 +47,8 @@ def assemble(settings: Settings, clock: Callable[[], datetime] = present, work: 
     gateways: dict[PaymentMethod, PaymentGateway] = {PaymentMethod.BALANCE: BalanceGateway(database, clock)}
     desk = Desk(database, work or DbosWork(engine), settings.policy, clock, frozenset(gateways))
     authority = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock)
-    return Parts(settings, database, desk, authority, gateways, _checker(settings))
+    jobs = Jobs(database, DbosWork(engine, JOB_QUEUE, JOB_WORKFLOW), clock)
+    return Parts(settings, database, desk, authority, gateways, _checker(settings), jobs)
 
 
 def _checker(settings: Settings) -> Checker | None:

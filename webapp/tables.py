@@ -6,6 +6,7 @@ from webapp.authorities.choice_models import ChosenAuthority
 from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.certificates.models import Certificate, History, Purchase
 from webapp.domaincontrol.models import DomainControl
+from webapp.jobs.models import Job, JobChunk, JobItem
 from webapp.mail.models import Mail, MailCursor, MailPreference
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
 from webapp.payments.models_outside import (
@@ -36,6 +37,9 @@ __all__ = [
     "ChosenAuthority",
     "DomainControl",
     "History",
+    "Job",
+    "JobChunk",
+    "JobItem",
     "LedgerAccount",
     "LedgerTransfer",
     "Mail",

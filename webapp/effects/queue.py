@@ -14,6 +14,8 @@ from sqlmodel import Session
 
 QUEUE = "desk"
 WORKFLOW = "run_effect"
+JOB_QUEUE = "jobs"
+JOB_WORKFLOW = "run_job"
 APPLICATION = "certificate-desk"
 # Pinned: DBOS otherwise derives it from the code, and a new release would leave old work behind.
 APPLICATION_VERSION = "1"
@@ -38,9 +40,14 @@ def configuration(engine: sa.Engine, executor_id: str) -> DBOSConfig:
 
 
 class DbosWork:
-    """Hands work to the worker by a row that is committed, or rolled back, with the change that made it due."""
+    """Hands work to the worker by a row that is committed, or rolled back, with the change that made it due.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    Each kind of work has a queue of its own, so that what takes minutes keeps nobody waiting who needs seconds.
+    """
+
+    def __init__(self, engine: sa.Engine, queue: str = QUEUE, workflow: str = WORKFLOW) -> None:
+        self._queue = queue
+        self._workflow = workflow
         self._client = DBOSClient(
             system_database_engine=engine,
             dbos_system_schema=SCHEMA,
@@ -49,18 +56,18 @@ class DbosWork:
             lazy=True,
         )
 
-    def enqueue(self, session: Session, kind: str, certificate_id: str, key: str) -> None:
+    def enqueue(self, session: Session, kind: str, subject_id: str, key: str) -> None:
         """Enqueue one attempt; ``key`` becomes the workflow's id, so the same attempt is never there twice."""
         self._client.enqueue_in_transaction(
             session.connection(),
             {
-                "queue_name": QUEUE,
-                "workflow_name": WORKFLOW,
+                "queue_name": self._queue,
+                "workflow_name": self._workflow,
                 "workflow_id": key,
                 "app_version": APPLICATION_VERSION,
             },
             kind,
-            certificate_id,
+            subject_id,
         )
 
 

@@ -14,7 +14,10 @@ from dbos import DBOS
 from webapp.config import Settings, load
 from webapp.desk import Desk
 from webapp.effects import Effects
-from webapp.effects.queue import QUEUE, WORKFLOW, configuration
+from webapp.effects.queue import JOB_QUEUE, JOB_WORKFLOW, QUEUE, WORKFLOW, configuration
+from webapp.jobs.book import Jobs
+from webapp.jobs.execute import Executor
+from webapp.jobs.runners import runners
 from webapp.mail.office import open_office
 from webapp.parts import Parts, assemble
 
@@ -23,6 +26,8 @@ log = logging.getLogger("desk.worker")
 GRACE = timedelta(seconds=10)
 """How long the queue gets before the reconciler takes work for lost."""
 QUEUE_POLLING_SECONDS = 0.2
+JOBS_AT_ONCE = 2
+"""How many jobs one worker has in hand; the others wait for their turn, which comes soon."""
 
 
 class Worker:
@@ -31,8 +36,10 @@ class Worker:
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._effects = Effects(parts.desk, parts.authority, parts.gateways, parts.checker)
         self._desk = parts.desk
+        self._jobs = parts.jobs
         self._settings = settings
         self._stopping = threading.Event()
+        self._executor = Executor(parts.jobs, runners(parts), self._stopping.is_set)
         self._reconciler = threading.Thread(target=self._reconcile, name="reconciler")
         # Apart from the reconciler: a slow mail server holds up nothing else.
         self._post = threading.Thread(
@@ -46,16 +53,22 @@ class Worker:
         def run_effect(kind: str, certificate_id: str) -> None:
             self._effects.run(kind, certificate_id)
 
+        @DBOS.workflow(name=JOB_WORKFLOW)
+        def run_job(_kind: str, job_id: str) -> None:
+            # The entry's own key is the hold on the job: taken up again after a crash, it is the same one.
+            self._executor.run(job_id, str(DBOS.workflow_id))
+
     def start(self) -> None:
         """Begin to work; unfinished work of an earlier run of this executor is taken up first."""
-        DBOS.listen_queues([QUEUE])
+        DBOS.listen_queues([QUEUE, JOB_QUEUE])
         DBOS.launch()
-        DBOS.register_queue(
-            QUEUE,
-            worker_concurrency=self._settings.worker_threads,
-            polling_interval_sec=QUEUE_POLLING_SECONDS,
-            on_conflict="always_update",
-        )
+        for queue, at_once in ((QUEUE, self._settings.worker_threads), (JOB_QUEUE, JOBS_AT_ONCE)):
+            DBOS.register_queue(
+                queue,
+                worker_concurrency=at_once,
+                polling_interval_sec=QUEUE_POLLING_SECONDS,
+                on_conflict="always_update",
+            )
         self._reconciler.start()
         self._post.start()
 
@@ -69,6 +82,7 @@ class Worker:
     def _reconcile(self) -> None:
         while not self._stopping.wait(self._settings.reconcile_seconds):
             reconcile(self._desk, datetime.now(UTC))
+            reconcile_jobs(self._jobs, datetime.now(UTC))
 
 
 def reconcile(desk: Desk, now: datetime) -> int:
@@ -81,6 +95,20 @@ def reconcile(desk: Desk, now: datetime) -> int:
         return 0
     if found:
         log.info("%d overdue pieces of work were handed in again.", found)
+    return found
+
+
+def reconcile_jobs(jobs: Jobs, now: datetime) -> int:
+    """Hand in again jobs that were left behind, and return how many; remove files that were kept long enough."""
+    try:
+        found = jobs.take_up_lost(now)
+        jobs.remove_old_files(now)
+    except Exception:
+        # As in reconcile: nothing may end this loop.
+        log.exception("The reconciler could not look after the jobs; it tries again.")
+        return 0
+    if found:
+        log.info("%d jobs that were left behind were handed in again.", found)
     return found
 
 

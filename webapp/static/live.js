@@ -5,11 +5,14 @@
 // A page offers:
 //   <body hx-ext="sse" sse-connect="stream URL" data-live-ticket="URL of a new stream URL" data-live-poll="10">
 //   <section id="…" hx-get="…" hx-swap="outerHTML" hx-trigger="sse:certificate-ID, desk:refresh from:body">
+//   <section id="…" data-live-every="1" hx-get="…" hx-swap="outerHTML" hx-trigger="desk:pulse, desk:refresh from:body">
+//     for work under way, which is asked about every so many seconds until its answer has no such attribute any more
 //   <p data-live-status="off" data-text-live="…" data-text-reconnecting="…" data-text-polling="…" data-text-off="…">
 (() => {
   "use strict";
 
   const REFRESH = "desk:refresh";
+  const PULSE = "desk:pulse";
   const PATIENCE_MS = 3000; // A break shorter than this needs no polling.
   const POLL_SECONDS = 10;
   const CHANGES_MS = 500; // Whoever follows every change is told at most this often.
@@ -59,6 +62,18 @@
       if (this.timer) show(code >= 200 && code < 500 ? "polling" : "reconnecting");
     },
   };
+
+  // ---- Work under way, which changes too often to be told of every change
+
+  let seconds = 0;
+  setInterval(() => {
+    seconds += 1;
+    if (document.hidden) return;
+    for (const one of document.querySelectorAll("[data-live-every]")) {
+      const waits = [...flights.values()].some((flight) => key(flight.target) === key(one));
+      if (!waits && seconds % Number(one.dataset.liveEvery) === 0) htmx.trigger(one, PULSE);
+    }
+  }, 1000);
 
   // ---- The stream
 
@@ -256,7 +271,7 @@
   const flights = new Map(); // Requests on their way, and where their answers go.
   let pressed = false; // A pointer is down.
 
-  const isRefresh = (event) => event?.type === REFRESH || Boolean(event?.type.startsWith("sse:"));
+  const isRefresh = (event) => [REFRESH, PULSE].includes(event?.type) || Boolean(event?.type.startsWith("sse:"));
   const key = (element) => element.id || element;
   const present = (element) => (element.isConnected || !element.id ? element : document.getElementById(element.id));
 
