@@ -30,7 +30,7 @@ from certlifecycle.policy import (
     refundable,
     verdict,
 )
-from certlifecycle.sentences import Sentence, say, show_plainly
+from certlifecycle.sentences import Sentence, phrase, say, show_plainly
 from certlifecycle.states import (
     REFUND_ORIGINS,
     REFUND_STATES,
@@ -82,6 +82,7 @@ __all__ = [
     "explain",
     "judge",
     "may_do",
+    "phrase",
     "possible",
     "refundable",
     "say",

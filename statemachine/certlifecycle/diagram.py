@@ -19,13 +19,14 @@ The SVG carries classes only, no style of its own. :data:`STYLE` shows how to dr
     the dot before the first state, with its line.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
 from certlifecycle.explain import Declared, declared_transitions
 from certlifecycle.layout import BOX_HEIGHT, BOX_WIDTH, HEIGHT, PLACES, START, WAYS, WIDTH, Label, Point, Way
 from certlifecycle.machine import Kind
+from certlifecycle.sentences import Sentence, say, show_plainly
 from certlifecycle.states import REVIEWERS, Event, Mover, Role, State
 
 # The table
@@ -117,6 +118,9 @@ def _routes(one: Declared) -> list[str]:
 
 # The picture
 
+Word = Callable[[object], str]
+"""How sentences, states and events are worded, in whichever language."""
+
 STYLE = """
 .lifecycle { --paper: #fff; --ink: #1f2933; --quiet: #64707d; --line: #9aa5b1; --box: #f5f7fa; --accent: #0b6bcb;
   --accent-ink: #fff; --past: #dbeafc; background: var(--paper); font-family: system-ui, sans-serif; }
@@ -143,10 +147,11 @@ STYLE = """
 """
 """A style sheet for the picture on its own, light and dark."""
 
-_MOVES = {Mover.NOBODY: "final"} | {
-    Mover.CUSTOMER: "the customer’s move",
-    Mover.REVIEWER: "a reviewer’s move",
-    Mover.SYSTEM: "the desk’s move",
+_MOVES = {
+    Mover.NOBODY: say("final"),
+    Mover.CUSTOMER: say("the customer’s move"),
+    Mover.REVIEWER: say("a reviewer’s move"),
+    Mover.SYSTEM: say("the desk’s move"),
 }
 
 _CORNER = 9
@@ -162,12 +167,14 @@ def svg(
     *,
     origin: State | None = None,
     standalone: bool = False,
+    word: Word = show_plainly,
 ) -> str:
     """The picture as SVG: a document of its own with ``standalone``, else to be put in a page that dresses its classes.
 
     ``current`` is the present state, ``visited`` those it has been in, and ``possible`` the events that can happen now;
     ``origin``, where a refund came from, tells which of the ways back is meant. ``id_prefix`` keeps the ids of several
-    pictures on one page apart. Raises :class:`LookupError` for what is declared and not laid out.
+    pictures on one page apart; ``word`` puts it into another language. Raises :class:`LookupError` for what is declared
+    and not laid out.
     """
     ways = {one: _way(one) for one in declared_transitions()}
     lit = {one for one in ways if one.source is current and one.event in possible and _is_meant(one, origin)}
@@ -175,12 +182,12 @@ def svg(
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lifecycle" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
         f' height="{HEIGHT}" role="img" aria-labelledby="{prefix}-title {prefix}-desc">',
-        f'<title id="{prefix}-title">The life of a certificate</title>',
-        f'<desc id="{prefix}-desc">{_description(current, visited, possible)}</desc>',
+        f'<title id="{prefix}-title">{escape(word(say("The life of a certificate")))}</title>',
+        f'<desc id="{prefix}-desc">{escape(word(_description(current, visited, possible)))}</desc>',
         f"<style>{STYLE}</style>" if standalone else "",
         _start(),
-        *_edges(ways, lit),
-        *(_state(state, current, visited) for state in State),
+        *_edges(ways, lit, word),
+        *(_state(state, current, visited, word) for state in State),
         "</svg>",
     ]
     return "\n".join(filter(None, parts))
@@ -197,18 +204,20 @@ def _is_meant(one: Declared, origin: State | None) -> bool:
     return origin is None or one.event not in (Event.WITHDRAW_REFUND, Event.KEEP_CERTIFICATE) or one.target is origin
 
 
-def _description(current: State | None, visited: Collection[State], possible: Collection[Event]) -> str:
+def _description(current: State | None, visited: Collection[State], possible: Collection[Event]) -> Sentence:
     if current is None:
-        return f"{len(State)} states and {len(Event)} events, from pending to refunded."
-    sentences = [f"Now {current.label}: {current.meaning}"]
-    if past := [state.label for state in State if state in visited and state is not current]:
-        sentences.append(f"It has been {', '.join(past)}.")
-    if events := [event.label for event in Event if event in possible]:
-        sentences.append(f"Possible now: {', '.join(events)}.")
-    return escape(" ".join(sentences))
+        return say(
+            "{states} states and {events} events, from pending to refunded.", states=len(State), events=len(Event)
+        )
+    told = say("Now {state}: {meaning}", state=current, meaning=Sentence(current.meaning))
+    if past := [state for state in State if state in visited and state is not current]:
+        told = say("{before} It has been {states}.", before=told, states=past)
+    if events := [event for event in Event if event in possible]:
+        told = say("{before} Possible now: {events}.", before=told, events=events)
+    return told
 
 
-def _state(state: State, current: State | None, visited: Collection[State]) -> str:
+def _state(state: State, current: State | None, visited: Collection[State], word: Word) -> str:
     try:
         x, y = PLACES[state]
     except KeyError:
@@ -222,11 +231,12 @@ def _state(state: State, current: State | None, visited: Collection[State]) -> s
         classes.append("state--past")
     return "".join(
         (
-            f'<g class="{" ".join(classes)}"><title>{escape(state.meaning)}</title>',
+            f'<g class="{" ".join(classes)}"><title>{escape(word(Sentence(state.meaning)))}</title>',
             _box("state__box", x, y, 0),
             _box("state__ring", x, y, 4) if state.is_final else "",
-            f'<text class="state__label" text-anchor="middle" x="{x}" y="{y - 2}">{escape(state.label)}</text>',
-            f'<text class="state__mover" text-anchor="middle" x="{x}" y="{y + 16}">{_MOVES[state.mover]}</text>',
+            f'<text class="state__label" text-anchor="middle" x="{x}" y="{y - 2}">{escape(word(state))}</text>',
+            f'<text class="state__mover" text-anchor="middle" x="{x}" y="{y + 16}">{escape(word(_MOVES[state.mover]))}'
+            "</text>",
             "</g>",
         )
     )
@@ -238,7 +248,7 @@ def _box(name: str, x: int, y: int, inset: int) -> str:
     return f'<rect class="{name}" x="{left}" y="{top}" width="{width}" height="{height}" rx="{10 - inset}"/>'
 
 
-def _edges(ways: Mapping[Declared, Way], lit: Collection[Declared]) -> Iterator[str]:
+def _edges(ways: Mapping[Declared, Way], lit: Collection[Declared], word: Word) -> Iterator[str]:
     # Event by event, so that a casing never cuts a line that its own event shares; the lit ones last, on top.
     for event in sorted(Event, key=lambda event: any(one.event is event for one in lit)):
         mine = sorted((one for one in ways if one.event is event), key=lambda one: one in lit)
@@ -249,14 +259,15 @@ def _edges(ways: Mapping[Declared, Way], lit: Collection[Declared]) -> Iterator[
             points = ways[one].points
             name = "edge edge--possible" if one in lit else "edge"
             yield f'<g class="{name}"><path class="edge__line" d="{_path(points)}"/>{_head(points)}</g>'
-            labels |= {label: f'<g class="{name}">{_text(one, label)}</g>' for label in ways[one].labels}
+            labels |= {label: f'<g class="{name}">{_text(one, label, word)}</g>' for label in ways[one].labels}
         yield from labels.values()
 
 
-def _text(one: Declared, label: Label) -> str:
-    lines = one.event.label.split(" ") if label.broken else [one.event.label]
+def _text(one: Declared, label: Label, word: Word) -> str:
+    name = word(one.event)
+    lines = name.split(" ") if label.broken else [name]
     if label.conditional:
-        lines += _routes(one)
+        lines += [word(Sentence(words)) for words in _routes(one)]
     spans = "".join(
         f'<tspan x="{label.x}" y="{label.y + place * _LINE_HEIGHT}">{escape(line)}</tspan>'
         for place, line in enumerate(lines)

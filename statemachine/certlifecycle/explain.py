@@ -148,8 +148,8 @@ def _no_way(case: Case, event: Event) -> Refusal:
         "wrong_state",
         say(
             "This is not possible while the certificate is {state}; it is possible while it is {sources}.",
-            state=case.facts.state.label,
-            sources=" or ".join(dict.fromkeys(source.label for source in sources)),
+            state=case.facts.state,
+            sources=tuple(dict.fromkeys(sources)),
         ),
     )
 

@@ -15,7 +15,7 @@ import statemachine as library
 
 from certlifecycle.facts import Facts
 from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, refundable, verdict
-from certlifecycle.sentences import Sentence, say
+from certlifecycle.sentences import Sentence, phrase, say
 from certlifecycle.states import REVIEWERS, Actor, RevocationReason, Role, State
 
 
@@ -230,7 +230,7 @@ def needs_another_approval(case: Case) -> bool:
 first_of_two_approvals = _unless(
     Kind.ROUTE,
     "first_of_two_approvals",
-    "the first of two approvals",
+    phrase("the first of two approvals"),
     needs_another_approval,
     say("One approval is enough."),
 )

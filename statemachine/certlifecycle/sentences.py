@@ -8,19 +8,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from certlifecycle.money import Money
-
 
 def show_plainly(value: object) -> str:
-    """Show a value in English and UTC: the default wording, for logs, tests and the command line."""
+    """Show a value in English and UTC: the default wording, for logs, tests and the command line.
+
+    A state or an event is shown by its label, a tuple as alternatives, a list as an enumeration.
+    """
     match value:
         case datetime():
             instant = value.astimezone(UTC)
             return f"{instant.day} {instant:%B %Y, %H:%M} UTC"
         case date():
             return f"{value.day} {value:%B %Y}"
-        case Money():
-            return str(value)
+        case tuple():
+            return " or ".join(show_plainly(one) for one in value)
+        case list():
+            return ", ".join(show_plainly(one) for one in value)
+        case object(label=str() as label):
+            return label
         case _:
             return str(value)
 
@@ -30,7 +35,8 @@ class Sentence:
     """One or more plain sentences for a person, with named places for values.
 
     ``template`` is English and serves as the message id of a translation; ``values`` may hold strings, numbers,
-    aware instants, dates and :class:`~certlifecycle.money.Money`.
+    aware instants, dates, :class:`~certlifecycle.money.Money`, states, events, other sentences,
+    and tuples (alternatives) or lists (enumerations) of these.
     """
 
     template: str
@@ -52,3 +58,8 @@ class Sentence:
 def say(template: str, **values: object) -> Sentence:
     """Make a :class:`Sentence`; the keywords fill the template's named places."""
     return Sentence(template, values)
+
+
+def phrase(text: str) -> str:
+    """Return ``text`` as it is. The name marks it as something that people read, for tools that collect such texts."""
+    return text

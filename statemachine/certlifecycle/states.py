@@ -7,6 +7,8 @@ for a state or an event.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from certlifecycle.sentences import phrase
+
 
 class Role(StrEnum):
     """In what capacity somebody acts."""
@@ -66,58 +68,58 @@ class State(StrEnum):
     PENDING = (
         "pending",
         Mover.CUSTOMER,
-        "Bought and paid for, not submitted for verification.",
+        phrase("Bought and paid for, not submitted for verification."),
     )
     SUBMITTED = (
         "submitted",
         Mover.REVIEWER,
-        "Domain and key handed in; control of the domain is being checked.",
+        phrase("Domain and key handed in; control of the domain is being checked."),
     )
     VERIFIED = (
         "verified",
         Mover.SYSTEM,
-        "Approved; the certificate authority is issuing.",
+        phrase("Approved; the certificate authority is issuing."),
     )
     FAILED = (
         "failed",
         Mover.CUSTOMER,
-        "Verification failed, or the certificate authority refused.",
+        phrase("Verification failed, or the certificate authority refused."),
     )
     ISSUED = (
         "issued",
         Mover.CUSTOMER,
-        "A certificate exists and is valid.",
+        phrase("A certificate exists and is valid."),
     )
     REVOKING = (
         "revoking",
         Mover.SYSTEM,
-        "Revocation asked for; the certificate authority has not confirmed it yet.",
+        phrase("Revocation asked for; the certificate authority has not confirmed it yet."),
     )
     REVOKED = (
         "revoked",
         Mover.CUSTOMER,
-        "The certificate authority has revoked it.",
+        phrase("The certificate authority has revoked it."),
     )
     REFUND_REQUESTED = (
         "refund_requested",
         Mover.REVIEWER,
-        "A refund was applied for; a reviewer decides.",
+        phrase("A refund was applied for; a reviewer decides."),
     )
     REFUND_APPROVED = (
         "refund_approved",
         Mover.SYSTEM,
-        "The refund is approved and the money is on its way. Approved is not refunded.",
+        phrase("The refund is approved and the money is on its way. Approved is not refunded."),
     )
     REFUNDED = (
         "refunded",
         Mover.NOBODY,
-        "The payment provider confirmed that the money went back.",
+        phrase("The payment provider confirmed that the money went back."),
         True,
     )
     REJECTED = (
         "rejected",
         Mover.CUSTOMER,
-        "The refund was refused; the reason and the next step are shown.",
+        phrase("The refund was refused; the reason and the next step are shown."),
     )
 
 

@@ -1,0 +1,74 @@
+"""The catalogues: which languages there are, how complete each is, and the messages in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from io import BytesIO
+from pathlib import Path
+
+from babel import Locale
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+
+FOLDER = Path(__file__).parent
+SOURCE_LANGUAGE = "en"
+"""The language that the texts in the sources are written in. It needs no catalogue."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """One language. ``missing`` counts the messages that have no translation yet and are shown in English."""
+
+    locale: Locale
+    translations: NullTranslations
+    missing: int = 0
+
+    @cached_property
+    def tag(self) -> str:
+        """The language as browsers and mails name it (BCP 47): ``zh-Hans``."""
+        return str(self.locale).replace("_", "-")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left in English."""
+        return self.missing == 0
+
+    @cached_property
+    def name(self) -> str:
+        """What the language calls itself, with a capital where it has them: ``English``, ``简体中文``."""
+        own = str(self.translations.pgettext("the name of this language in itself", "English"))
+        # Before somebody has translated the name, CLDR knows one.
+        return own if own != "English" or self.tag == SOURCE_LANGUAGE else str(self.locale.get_display_name()).title()
+
+
+ENGLISH = Catalogue(Locale.parse(SOURCE_LANGUAGE), NullTranslations())
+
+
+def read_catalogue(path: Path) -> Catalogue:
+    """Read one ``messages.po``; its folder's name is the language. Raises :class:`ValueError` for one that is none."""
+    locale = Locale.parse(path.parent.parent.name)
+    with path.open("rb") as file:
+        content = read_po(file, locale=locale, abort_invalid=True)
+    compiled = BytesIO()
+    write_mo(compiled, content)
+    compiled.seek(0)
+    return Catalogue(locale, Translations(compiled), missing_in(content))
+
+
+def missing_in(content: Catalog) -> int:
+    """How many messages have no translation that counts: none at all, one form too few, or one marked as fuzzy."""
+    return sum(bool(message.id) and (message.fuzzy or not is_translated(message.string)) for message in content)
+
+
+def is_translated(string: str | Sequence[str] | None) -> bool:
+    """Whether every form of a translation is there."""
+    return all(string) if isinstance(string, list | tuple) else bool(string)
+
+
+@lru_cache(maxsize=4)
+def catalogues(folder: Path = FOLDER) -> Mapping[str, Catalogue]:
+    """All languages by their tags, English first. Read once a process."""
+    found = [read_catalogue(path) for path in sorted(folder.glob("*/LC_MESSAGES/messages.po"))]
+    return {one.tag: one for one in (ENGLISH, *found)}
