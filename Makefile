@@ -2,6 +2,7 @@
 # make test   installs, runs every test
 # make check  linter, formatter, types
 # make bench  what the desk costs, as ratios side by side
+# make messages  collects the texts that people read, and brings every language's catalogue up to date
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 # Two processes by default: the tests start databases, browsers and servers of their own.
 TEST_PROCESSES ?= 2
 
-.PHONY: run test check format bench clean
+.PHONY: run test check messages format bench clean
 
 run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo
@@ -24,6 +25,9 @@ check: $(VENV)/.tests
 
 bench: $(VENV)/.tests
 	@PYTHONPATH=tests $(BIN)/python tests/bench.py
+
+messages: $(VENV)/.console
+	@$(BIN)/python -m webapp.locales.collect $(LANGUAGES)
 
 format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate
-from webapp.mail.compose import Composer, Reader
+from webapp.mail.compose import Composer
 from webapp.mail.models import Mail, MailCursor, MailKind, MailPreference
 from webapp.mail.office import PostOffice
 from webapp.mail.plan import add_once, new_mail
@@ -38,7 +38,7 @@ class MailShop:
 
     shop: Shop
     server: MailServer | None = None
-    reader_of: Callable[[Account], Reader] | None = None
+    reader_of: Callable[[Account], Wording] | None = None
     smtp: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class MailShop:
             policy=self.shop.desk.policy,
             payable=self.shop.desk.payable,
             unsubscribing=Unsubscribing(self.shop.settings.secret_key),
-            reader_of=self.reader_of or (lambda _account: Reader(Wording(ZoneInfo("Asia/Shanghai")))),
+            reader_of=self.reader_of or (lambda _account: Wording(ZoneInfo("Asia/Shanghai"))),
         )
 
     def mails(self) -> list[Mail]:

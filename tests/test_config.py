@@ -43,6 +43,8 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         shop_name="Certificate desk",
         currency="CNY",
         timezone="Asia/Shanghai",
+        language="",
+        languages=(),
         policy=PRESETS["30-days-from-issue"],
         ca_url="http://127.0.0.1:8000/ca",
         domain_control=True,

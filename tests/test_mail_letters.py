@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import html5lib
 import pytest
+from language_support import catalogue_of
 from mail_cases import CASES, happen
 from mail_shop import PUBLIC_URL, MailShop, html_of, text_of
 from shop import Shop, test_settings
@@ -18,7 +19,6 @@ from certlifecycle import Event, Role, State
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate
 from webapp.mail.about import Obsolete
-from webapp.mail.compose import Reader
 from webapp.mail.links import Links
 from webapp.mail.models import MailGroup, MailKind
 from webapp.mail.transport import FolderTransport
@@ -122,21 +122,24 @@ def test_messages_keep_to_the_lengths_and_characters_of_the_wire(written: Writte
 
 
 def test_instants_are_those_of_the_reader(shop: Shop) -> None:
-    berlin = MailShop(shop, reader_of=lambda _: Reader(Wording(ZoneInfo("Europe/Berlin"))))
+    berlin = MailShop(shop, reader_of=lambda _: Wording(ZoneInfo("Europe/Berlin")))
     message = berlin.compose(happen(berlin, MailKind.ISSUED))
     assert "apply by 3 Jun 2026, 11:00 CEST" in text_of(message)
 
 
 def test_each_reader_is_written_to_in_their_language(shop: Shop) -> None:
-    german = {
-        "The certificate for {domain} is issued": "Das Zertifikat für {domain} ist ausgestellt",
-        "Revoke it, then apply by {deadline}.": "Widerrufen Sie es und stellen Sie bis {deadline} den Antrag.",
-    }
+    german = catalogue_of(
+        "de",
+        {
+            "The certificate for {domain} is issued": "Das Zertifikat für {domain} ist ausgestellt",
+            "Revoke it, then apply by {deadline}.": "Widerrufen Sie es und stellen Sie bis {deadline} den Antrag.",
+        },
+    )
 
-    def reader_of(account: Account) -> Reader:
+    def reader_of(account: Account) -> Wording:
         if account.id == shop.bob.id:
-            return Reader(Wording(ZoneInfo("Europe/Berlin")), "de", lambda text: german.get(text, text))
-        return Reader(Wording(ZoneInfo("UTC")))
+            return Wording(ZoneInfo("Europe/Berlin"), german)
+        return Wording(ZoneInfo("UTC"))
 
     post = MailShop(shop, reader_of=reader_of)
     shop.certificate_in(State.ISSUED)
@@ -145,7 +148,7 @@ def test_each_reader_is_written_to_in_their_language(shop: Shop) -> None:
     english, other = (post.compose(mail) for mail in post.mails())
     assert (english["Subject"], english["Content-Language"]) == ("The certificate for www.example.com is issued", "en")
     assert (other["Subject"], other["Content-Language"]) == ("Das Zertifikat für www.example.com ist ausgestellt", "de")
-    assert "Widerrufen Sie es und stellen Sie bis 3 Jun 2026, 11:00 CEST den Antrag." in text_of(other)
+    assert "Widerrufen Sie es und stellen Sie bis 3 Juni 2026, 11:00 MESZ den Antrag." in text_of(other)
     assert '<html lang="de">' in html_of(other)
 
 

@@ -18,7 +18,6 @@ from sqlmodel import update
 
 from certlifecycle import Event, Role, State
 from webapp.accounts.models import Account
-from webapp.mail.compose import Reader
 from webapp.mail.models import Mail, MailKind, MailStatus
 from webapp.mail.office import open_office
 from webapp.mail.preferences import choose
@@ -469,10 +468,10 @@ def test_a_mistake_in_one_mail_does_not_stop_the_others(shop: Shop, server: Mail
     class Broken(Exception):
         pass
 
-    def reader_of(account: Account) -> Reader:
+    def reader_of(account: Account) -> Wording:
         if account.id == shop.alice.id:
             raise Broken("a mistake")
-        return Reader(Wording(ZoneInfo("UTC")))
+        return Wording(ZoneInfo("UTC"))
 
     post = MailShop(shop, server, reader_of=reader_of)
     shop.certificate_in(State.FAILED)

@@ -2,7 +2,6 @@
 
 from hashlib import sha256
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from flask import Flask, g, redirect, request, url_for
 from flask_wtf.csrf import CSRFProtect
@@ -10,7 +9,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from webapp import access, error_pages, headers, htmx, wording
+from webapp import access, error_pages, headers, htmx, languages
 from webapp.config import Settings, load
 from webapp.parts import Parts, assemble
 from webapp.paths import KeyConverter
@@ -47,7 +46,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     headers.install(app, parts.settings)
     error_pages.install(app)
     access.install(app)
-    wording.install(app, wording.Wording(ZoneInfo(parts.settings.timezone)))
+    languages.install(app, languages.Languages(parts.settings))
     _assets(app)
     _blueprints(app, csrf, parts)
     return app
@@ -70,6 +69,7 @@ def _assets(app: Flask) -> None:
 
 def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp import cli, context, demo_dns, styleguide
+    from webapp.accounts.preferences import blueprint as preferences
     from webapp.accounts.views import blueprint as accounts
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
@@ -84,6 +84,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     context.install(app)
     for one in (accounts, certificates, jobs, live, mail, ordering, refunds, review, styleguide.blueprint):
         app.register_blueprint(one)
+    app.register_blueprint(preferences)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)
     app.register_blueprint(unsubscribing)

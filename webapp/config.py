@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
 from webapp.domaincontrol.dns import Nameserver, read_nameservers
+from webapp.locales.catalogues import offered
 from webapp.mail.settings import MailSettingError, MailSettings, load_mail
 
 
@@ -43,6 +44,8 @@ class Settings:
     shop_name: str
     currency: str
     timezone: str
+    language: str
+    languages: tuple[str, ...]
     policy: RefundPolicy
     ca_url: str
     domain_control: bool
@@ -117,6 +120,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     # A folder of the time zone database, or a name too long for a file, is an error of the file system.
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingError(f"TIMEZONE: {timezone!r} is no IANA time zone") from None
+    # The languages that are offered (BCP 47, by commas), and the one for whoever has chosen none; without it browsers
+    # are given what they ask for.
+    languages, language = _languages(text("LANGUAGES", ""), text("LANGUAGE", ""))
     # The currency of the price list (ISO 4217).
     currency = text("CURRENCY", "CNY")
     try:
@@ -154,6 +160,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         shop_name=text("SHOP_NAME", "Certificate desk"),
         currency=currency,
         timezone=timezone,
+        language=language,
+        languages=languages,
         policy=policy,
         ca_url=ca_url,
         # Whether the worker looks for itself if a domain is the customer's; without it reviewers alone verify.
@@ -235,6 +243,19 @@ def _mail(environ: Mapping[str, str], *, shop_name: str, public_url: str, data_d
         return load_mail(environ, shop_name=shop_name, public_url=public_url, data_dir=data_dir)
     except MailSettingError as wrong:
         raise SettingError(str(wrong)) from None
+
+
+def _languages(several: str, one: str) -> tuple[tuple[str, ...], str]:
+    if not several and not one:
+        return (), ""
+    try:
+        known = offered(tuple(name.strip() for name in several.split(",") if name.strip()))
+    except LookupError as wrong:
+        raise SettingError(f"LANGUAGES: {wrong.args[0]}") from None
+    default = next((tag for tag in known if tag.casefold() == one.casefold()), "")
+    if one and not default:
+        raise SettingError(f"LANGUAGE must be one of those that are offered ({', '.join(known)}), not {one!r}")
+    return tuple(known) if several else (), default
 
 
 def _resolvers(value: str) -> tuple[Nameserver, ...]:

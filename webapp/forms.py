@@ -1,9 +1,15 @@
 """What every form about a certificate carries."""
 
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
 from flask_wtf import FlaskForm
 from wtforms import IntegerField
+from wtforms.i18n import DummyTranslations, get_translations
 from wtforms.validators import InputRequired, NumberRange
 from wtforms.widgets import HiddenInput
+
+from webapp.wording import lazy, words
 
 LONGEST_TEXT = 2000
 LARGEST_VERSION = 2**31 - 1
@@ -17,14 +23,40 @@ def tidy(text: str | None) -> str | None:
     return "".join(one for one in lines if one in "\n\t" or one.isprintable()).strip()
 
 
-class VersionForm(FlaskForm):
+class DeskForm(FlaskForm):
+    """What all forms of the console share: they speak the reader's language."""
+
+    class Meta(FlaskForm.Meta):
+        """How WTForms is to make the form."""
+
+        def get_translations(self, form: FlaskForm) -> object:
+            """WTForms' own messages, for what we have no words of our own."""
+            return _translations(str(words().locale), words().locale.language)
+
+    def validate(self, extra_validators: Mapping[str, Sequence[object]] | None = None) -> bool:
+        """Check everything; what is wrong then stands there in the reader's language, as plain text."""
+        is_valid: bool = super().validate(extra_validators)
+        for field in self:
+            field.errors = [str(error) for error in field.errors]
+        return is_valid
+
+
+@lru_cache(maxsize=16)
+def _translations(*languages: str) -> object:
+    try:
+        return get_translations(languages)
+    except FileNotFoundError:
+        return DummyTranslations()
+
+
+class VersionForm(DeskForm):
     """A form made from a certificate as it was at one version; whoever comes too late is told so."""
 
     version = IntegerField(
-        "This page",
+        lazy("This page"),
         widget=HiddenInput(),
         validators=[
-            InputRequired("The form came without its version. Load the page again."),
-            NumberRange(1, LARGEST_VERSION, "The form's version makes no sense. Load the page again."),
+            InputRequired(lazy("The form came without its version. Load the page again.")),
+            NumberRange(1, LARGEST_VERSION, lazy("The form’s version makes no sense. Load the page again.")),
         ],
     )

@@ -10,8 +10,8 @@ class KeyConverter(BaseConverter):
     regex = "[0-9a-f]{32}"
 
 
-def own_path(target: str | None) -> str:
-    """``target`` if it is a path of this console, else the start page.
+def own_path(target: str | None, *, may_sign_in: bool = False) -> str:
+    """``target`` if it is a path of this console, else the start page; the sign-in page only where it may be.
 
     Browsers read ``//`` and backslashes as another site and drop control characters before they look, so a path with
     any of them is refused.
@@ -22,7 +22,7 @@ def own_path(target: str | None) -> str:
         or target.startswith("//")
         or "\\" in target
         or any(ord(character) <= 0x20 or ord(character) == 0x7F for character in target)
-        or target.startswith("/sign-")
+        or (target.startswith("/sign-") and not may_sign_in)
     ):
         return url_for("home")
     return target

@@ -7,7 +7,7 @@ Texts are written in English where they are needed and name their values: ``_("V
 are worded by their type, so an instant, an amount or a sentence of the life cycle is handed over as it is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -161,11 +161,11 @@ PLAIN = Wording(ZoneInfo("UTC"))
 
 
 def words() -> Wording:
-    """The wording of whoever asks; outside of a request the application's own, and without one :data:`PLAIN`."""
+    """The wording of whoever asks; without an application :data:`PLAIN`."""
     if not has_app_context():
         return PLAIN
     chosen: Wording | None = g.get("wording")
-    return chosen or cast(Wording, current_app.extensions["wording"])
+    return chosen or cast(Callable[[], Wording], current_app.extensions["wording"])()
 
 
 def _(message: str, /, **values: object) -> str:
@@ -249,13 +249,13 @@ def happened(event: str, to_state: State) -> str:
 # In templates
 
 
-def install(app: Flask, wording: Wording) -> None:
-    """Give the templates their words. ``wording`` is that of readers of whom nothing is known.
+def install(app: Flask, wording: Wording, choose: Callable[[], Wording] | None = None) -> None:
+    """Give the templates their words: those that ``choose`` finds for whoever asks, or the same for everybody.
 
     The filters ``instant``, ``day``, ``money`` and ``say`` answer plain text. ``_``, ``ngettext`` and ``pgettext``
     escape a text and its values where the template is HTML; a value that is markup already stays as it is.
     """
-    app.extensions["wording"] = wording
+    app.extensions["wording"] = choose or (lambda: wording)
     app.jinja_env.filters.update(
         instant=lambda value: words().instant(value),
         day=lambda value: words().day(value),

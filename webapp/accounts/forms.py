@@ -1,22 +1,44 @@
-"""The form for signing in."""
+"""The forms for signing in, and for choosing a language and a time zone."""
 
-from flask_wtf import FlaskForm
-from wtforms import EmailField, PasswordField
+from wtforms import EmailField, PasswordField, SelectField
 from wtforms.validators import InputRequired, Length
 
+from webapp.access import parts
+from webapp.accounts.models import Account
 from webapp.accounts.passwords import LONGEST
+from webapp.forms import DeskForm
+from webapp.languages import offered_here
+from webapp.wording import _, lazy
+from webapp.zones import zone_choices
 
 
-class SignInForm(FlaskForm):
+class SignInForm(DeskForm):
     """Who are you?"""
 
     email = EmailField(
-        "Email address",
-        validators=[InputRequired("Enter your email address."), Length(max=254)],
+        lazy("Email address"),
+        validators=[InputRequired(lazy("Enter your email address.")), Length(max=254)],
         render_kw={"autocomplete": "username"},
     )
     password = PasswordField(
-        "Password",
-        validators=[InputRequired("Enter your password."), Length(max=LONGEST)],
+        lazy("Password"),
+        validators=[InputRequired(lazy("Enter your password.")), Length(max=LONGEST)],
         render_kw={"autocomplete": "current-password"},
     )
+
+
+class PreferencesForm(DeskForm):
+    """A language and a time zone; the empty choice of each follows the browser and the shop."""
+
+    language = SelectField(lazy("Language"))
+    timezone = SelectField(lazy("Time zone"))
+
+    def __init__(self, account: Account | None = None) -> None:
+        super().__init__(obj=account)
+        own = [(one.tag, one.name) for one in offered_here().offered.values()]
+        self.language.choices = [("", _("As my browser asks for")), *own]
+        zone = parts().settings.timezone
+        self.timezone.choices = {
+            "": [("", _("As the shop: {zone}", zone=zone)), ("UTC", "UTC")],
+            **zone_choices(),
+        }

@@ -8,9 +8,16 @@ from sqlmodel import Field, SQLModel
 from certlifecycle import Actor, Role
 from webapp.columns import UtcDateTime, new_id, words_of
 
+# Written for the database, so that a version that does not know the column can go on adding rows.
+UNSET = {"server_default": sa.text("''")}
+
 
 class Account(SQLModel, table=True):
-    """Somebody who can sign in. ``email`` is stored in lower case."""
+    """Somebody who can sign in. ``email`` is stored in lower case.
+
+    ``language`` (BCP 47) and ``timezone`` (IANA) are their choice, empty where they have made none. For mails,
+    ``browser_language`` is the language in which they read the console when they last signed in.
+    """
 
     __tablename__ = "account"
 
@@ -21,6 +28,9 @@ class Account(SQLModel, table=True):
     role: Role = Field(sa_type=words_of(Role, "account_role"))
     created_at: datetime = Field(sa_type=UtcDateTime)
     disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    language: str = Field(default="", max_length=35, sa_column_kwargs=UNSET)
+    timezone: str = Field(default="", max_length=64, sa_column_kwargs=UNSET)
+    browser_language: str = Field(default="", max_length=35, sa_column_kwargs=UNSET)
 
     @property
     def actor(self) -> Actor:

@@ -1,7 +1,7 @@
 """Signing in and out."""
 
 from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
-from sqlmodel import col, select
+from sqlmodel import Session, col, select, update
 from werkzeug.wrappers import Response
 
 from webapp import demo
@@ -11,6 +11,7 @@ from webapp.accounts.forms import SignInForm
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import NOBODY, fits
 from webapp.paths import own_path
+from webapp.wording import words
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -46,11 +47,19 @@ def sign_in_post() -> tuple[str, int] | Response:
         return _page(form), 422
     with desk.database.writing() as writing:
         token = sessions.begin(writing, account, desk.settings, request, desk.desk.clock())
+        _remember_language(writing, account)
     # Nothing of the time before signing in stays: neither messages nor the form's secret.
     session.clear()
     response = redirect(own_path(request.args.get("next")), 303)
     sessions.set_cookie(response, desk.settings, token)
     return response
+
+
+def _remember_language(writing: Session, account: Account) -> None:
+    """Mails to somebody who chose no language are written in the one of their browser."""
+    language = words().language
+    if account.browser_language != language:
+        writing.exec(update(Account).where(col(Account.id) == account.id).values(browser_language=language))
 
 
 def _page(form: SignInForm) -> str:

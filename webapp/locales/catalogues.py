@@ -72,3 +72,18 @@ def catalogues(folder: Path = FOLDER) -> Mapping[str, Catalogue]:
     """All languages by their tags, English first. Read once a process."""
     found = [read_catalogue(path) for path in sorted(folder.glob("*/LC_MESSAGES/messages.po"))]
     return {one.tag: one for one in (ENGLISH, *found)}
+
+
+def offered(names: tuple[str, ...] = (), folder: Path = FOLDER) -> Mapping[str, Catalogue]:
+    """The languages that a shop offers: those it names, in this order, else all that are complete.
+
+    A language that was only started may be named, too; what it lacks is shown in English. Raises :class:`LookupError`
+    for one that there is no catalogue of.
+    """
+    known = catalogues(folder)
+    if not names:
+        return {tag: one for tag, one in known.items() if one.is_complete}
+    tags = {tag.casefold(): tag for tag in known}
+    if unknown := [name for name in names if name.casefold() not in tags]:
+        raise LookupError(f"there is no catalogue of {unknown[0]!r}; there are {', '.join(known)}")
+    return {tag: known[tag] for tag in (tags[name.casefold()] for name in names)}

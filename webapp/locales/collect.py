@@ -28,6 +28,7 @@ SOURCES = (
 KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     # Looked up where they stand.
     "_": None,
+    "gettext": None,
     "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),
     # Looked up later, by whoever shows them.

@@ -4,20 +4,18 @@ RFC 5322 (message), RFC 2045 ff. (MIME), RFC 3834 (automatic mail), RFC 2369 and
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from sqlmodel import Session
 
-from certlifecycle import RefundPolicy, Sentence, say
+from certlifecycle import RefundPolicy, say
 from webapp.accounts.models import Account
 from webapp.certificates.models import PaymentMethod
 from webapp.mail.about import About, Letter, Unwritable
@@ -26,25 +24,10 @@ from webapp.mail.links import Links
 from webapp.mail.models import Mail, MailGroup, MailKind
 from webapp.mail.preferences import Unsubscribing
 from webapp.mail.settings import MailSettings, one_line
+from webapp.mail.wrapping import wrapped
 from webapp.wording import Wording
 
 PACKAGE = Path(__file__).parent.parent
-TEXT_WIDTH = 72
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """How one person is written to: their time zone, their language (BCP 47), and what translates into it."""
-
-    wording: Wording
-    language: str = "en"
-    translate: Callable[[str], str] = str
-
-    def say(self, value: object) -> str:
-        """A sentence, an instant, a day, an amount or a name, on one line."""
-        if isinstance(value, Sentence):
-            return value.render(self.say, self.translate)
-        return one_line(self.wording.show(value))
 
 
 class _Address(UnstructuredHeader):
@@ -75,7 +58,7 @@ class Composer:
         policy: RefundPolicy,
         payable: frozenset[PaymentMethod],
         unsubscribing: Unsubscribing,
-        reader_of: Callable[[Account], Reader],
+        reader_of: Callable[[Account], Wording],
     ) -> None:
         self._settings = settings
         self._shop_name = one_line(shop_name)
@@ -100,7 +83,7 @@ class Composer:
         if self._settings.reply_to is not None:
             message["Reply-To"] = self._settings.reply_to
         message["To"] = _address_of(recipient.name, mail.address)
-        message["Subject"] = reader.say(letter.subject)
+        message["Subject"] = one_line(reader.say(letter.subject))
         message["Auto-Submitted"] = "auto-generated"
         stop = self._stop(MailKind(mail.kind).group, recipient)
         if stop is not None:
@@ -118,22 +101,26 @@ class Composer:
             return None
         return self._links.unsubscribe(self._unsubscribing.token(recipient.id, group))
 
-    def _words(self, letter: Letter, reader: Reader, stop: str | None) -> Mapping[str, Any]:
+    def _words(self, letter: Letter, reader: Wording, stop: str | None) -> Mapping[str, Any]:
+        def line(value: object) -> str:
+            return one_line(reader.show(value))
+
         return {
             "language": reader.language,
             "shop_name": self._shop_name,
-            "subject": reader.say(letter.subject),
-            "headline": reader.say(letter.headline),
-            "paragraphs": [reader.say(one) for one in letter.paragraphs],
-            "quotes": [(reader.say(label), lines_of(text)) for label, text in letter.quotes],
-            "facts": [(reader.say(label), reader.say(value)) for label, value in letter.facts],
-            "links": [(reader.say(label), url) for label, url in letter.links],
-            "why": reader.say(
+            "subject": line(letter.subject),
+            "headline": line(letter.headline),
+            "paragraphs": [line(one) for one in letter.paragraphs],
+            "quotes": [(line(label), lines_of(text)) for label, text in letter.quotes],
+            "facts": [(line(label), line(value)) for label, value in letter.facts],
+            "links": [(line(label), url) for label, url in letter.links],
+            "why": line(
                 say("You get this mail because you have an account at {shop_name}.", shop_name=self._shop_name)
             ),
+            "labelled": lambda label, value: reader.gettext("{label}: {value}", label=label, value=value),
             "footer": [
-                (reader.say(say("Choose which mails you get")), self._links.preferences()),
-                *([(reader.say(say("Stop these mails")), stop)] if stop else []),
+                (line(say("Choose which mails you get")), self._links.preferences()),
+                *([(line(say("Stop these mails")), stop)] if stop else []),
             ],
         }
 
@@ -154,18 +141,6 @@ def _address_of(name: str, address: str) -> Address:
 def lines_of(text: str) -> list[str]:
     """What somebody wrote, line by line, without what is invisible and without empty lines around it."""
     return [one_line(line) for line in text.strip().splitlines()]
-
-
-def wrapped(text: str, indent: str = "", hanging: str | None = None) -> str:
-    """A paragraph in lines of at most :data:`TEXT_WIDTH` characters; an address or a long name stays whole."""
-    return fill(
-        text,
-        TEXT_WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent if hanging is None else hanging,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _templates() -> Environment:

@@ -1,10 +1,11 @@
 """The form in which somebody chooses their mails."""
 
-from flask_wtf import FlaskForm
 from wtforms import BooleanField
 
+from webapp.forms import DeskForm
 
-class PreferencesForm(FlaskForm):
+
+class PreferencesForm(DeskForm):
     """Whether somebody wants the mails that can be switched off."""
 
     wanted = BooleanField("Send them to me")

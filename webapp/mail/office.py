@@ -4,11 +4,11 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from certlifecycle import RefundPolicy
 from webapp.db import Database
-from webapp.mail.compose import Composer, Reader
+from webapp.languages import Languages
+from webapp.mail.compose import Composer
 from webapp.mail.models import MailStatus
 from webapp.mail.plan import BATCH, has_news, plan_mails
 from webapp.mail.preferences import Unsubscribing
@@ -17,7 +17,6 @@ from webapp.mail.send import send_due
 from webapp.mail.settings import MailSettings
 from webapp.mail.transport import Transport, transport_for
 from webapp.parts import Parts
-from webapp.wording import Wording
 
 log = logging.getLogger("desk.mail")
 
@@ -29,8 +28,7 @@ REMINDERS_AT_ONCE = 100
 
 
 def open_office(parts: Parts, settings: MailSettings) -> "PostOffice":
-    """The post office of a process, put together from its parts; everybody is written to in the shop's time zone."""
-    wording = Wording(ZoneInfo(parts.settings.timezone))
+    """The post office of a process, put together from its parts; everybody is written to in their own language."""
     composer = Composer(
         settings,
         shop_name=parts.settings.shop_name,
@@ -38,7 +36,7 @@ def open_office(parts: Parts, settings: MailSettings) -> "PostOffice":
         policy=parts.desk.policy,
         payable=parts.desk.payable,
         unsubscribing=Unsubscribing(parts.settings.secret_key),
-        reader_of=lambda _account: Reader(wording),
+        reader_of=Languages(parts.settings).of_account,
     )
     transport = transport_for(settings)
     return PostOffice(parts.database, transport, composer, parts.desk.policy, parts.desk.clock, settings.domain)

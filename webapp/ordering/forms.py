@@ -1,6 +1,5 @@
 """The order form."""
 
-from flask_wtf import FlaskForm
 from wtforms import Field, StringField
 from wtforms.validators import InputRequired, Regexp, ValidationError
 from wtforms.widgets import HiddenInput
@@ -8,9 +7,10 @@ from wtforms.widgets import HiddenInput
 from webapp.catalogue import Product
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.columns import new_id
+from webapp.forms import DeskForm
 
 
-class OrderForm(FlaskForm):
+class OrderForm(DeskForm):
     """For which domain. ``order_id`` is made with the form, so that a button pressed twice buys once.
 
     ``wanted`` is the domain as the certificate will bear it, once the form is valid.
