@@ -296,5 +296,5 @@ def _set(context: EvalContext, text: str, values: Mapping[str, object]) -> str:
     """Put values into a text: as plain text, or as HTML where the template is HTML."""
     # A translation is no place for markup: what it needs of that comes as a value.
     text = escape(text) if context.autoescape else text
-    shown = {name: value if isinstance(value, str) else words().show(value) for name, value in values.items()}
+    shown = {name: value if hasattr(value, "__html__") else words().show(value) for name, value in values.items()}
     return text.format(**shown) if shown else text

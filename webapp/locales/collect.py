@@ -6,6 +6,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
 
@@ -92,6 +93,8 @@ def update(path: Path, collected: Catalog) -> Catalog:
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = Catalog(locale=locale, project="certificate-desk", fuzzy=False)
+    # Copied, because the library puts its messages themselves into the catalogue, where they get their translations.
+    collected = deepcopy(collected)
     # A translation that only resembles what is needed is worse than none: it would be shown without being read.
     content.update(collected, no_fuzzy_matching=True, update_creation_date=False)
     content.obsolete.clear()

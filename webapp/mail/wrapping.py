@@ -42,7 +42,7 @@ def wrapped(text: str, indent: str = "", hanging: str | None = None) -> str:
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
-    """What may not be broken, with the space before it: a word, or a wide character with the marks that belong to it."""
+    """What stays whole, with the space before it: a word, or a wide character with the marks that belong to it."""
     for space, word in re.findall(r"(\s*)(\S+)", text):
         gap, piece = (" " if space else ""), ""
         for character in word:
