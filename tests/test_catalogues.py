@@ -124,7 +124,7 @@ def test_a_new_language_is_only_a_file(tmp_path: Path, collected: Catalog) -> No
     content["Issued"].string = "Emitido"
     path.write_bytes(written(content))
     begun = catalogues(tmp_path)["pt-BR"]
-    assert not begun.is_complete
+    assert not begun.is_ready
     assert begun.translations.gettext("Issued") == "Emitido"
     assert begun.translations.gettext("Revoked") == "Revoked"
     assert begun.name == "Português (Brasil)"
@@ -134,7 +134,23 @@ def test_a_new_language_is_only_a_file(tmp_path: Path, collected: Catalog) -> No
         if message.id:
             message.string = ("x",) * content.num_plurals if message.pluralizable else "x"
     path.write_bytes(written(content))
-    assert read_catalogue(path).is_complete
+    assert (read_catalogue(path).missing, read_catalogue(path).is_ready) == (0, True)
+
+
+def test_a_text_or_two_that_lack_do_not_take_a_language_away(tmp_path: Path, collected: Catalog) -> None:
+    path = tmp_path / "pt_BR" / "LC_MESSAGES" / "messages.po"
+    content = update(path, collected)
+    ids = [message for message in content if message.id]
+    for message in ids[len(ids) // 20 :]:
+        message.string = ("x",) * content.num_plurals if message.pluralizable else "x"
+    path.write_bytes(written(content))
+    assert read_catalogue(path).is_ready
+    for message in ids[: len(ids) // 20 + 1]:
+        message.string = ""
+    for message in ids[len(ids) // 20 : len(ids) // 10]:
+        message.string = ("", "") if message.pluralizable else ""
+    path.write_bytes(written(content))
+    assert not read_catalogue(path).is_ready
 
 
 def test_what_a_tool_guessed_is_not_shown(tmp_path: Path, collected: Catalog) -> None:
@@ -161,7 +177,7 @@ def test_texts_are_found_however_they_are_marked(collected: Catalog) -> None:
 
 def test_english_needs_no_catalogue() -> None:
     assert Catalogue(ENGLISH.locale, ENGLISH.translations) == ENGLISH
-    assert (ENGLISH.tag, ENGLISH.name, ENGLISH.is_complete) == ("en", "English", True)
+    assert (ENGLISH.tag, ENGLISH.name, ENGLISH.is_ready) == ("en", "English", True)
     assert next(iter(catalogues())) == "en"
 
 

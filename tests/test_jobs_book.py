@@ -2,15 +2,16 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from job_support import Counting, by, executor, job_of, key_of, said, work
 from money_support import at_once
-from shop import Shop
+from shop import START, Shop
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, func, select
 
-from certlifecycle import SYSTEM, Money, Sentence, State, say
+from certlifecycle import SYSTEM, Event, Money, Sentence, State, say
 from webapp.certificates.models import Channel
 from webapp.desk import By
 from webapp.effects.worker import reconcile_jobs
@@ -290,4 +291,20 @@ def test_a_sentence_comes_back_as_it_was(sentence: Sentence) -> None:
 
 
 def test_any_other_value_is_kept_as_its_words() -> None:
-    assert unpack(pack(say("{what}", what=State.ISSUED))).values == {"what": "issued"}
+    assert unpack(pack(say("{what}", what=Path("a/b")))).values == {"what": "a/b"}
+
+
+def test_states_and_sentences_within_a_sentence_are_stored_as_what_they_are() -> None:
+    """So that each reader gets them in their own words."""
+    refused = say(
+        "Not while it is {state}; while it is {sources}: {list} {inner}",
+        state=State.ISSUED,
+        sources=(State.PENDING, State.FAILED),
+        list=[Event.REVOKE],
+        inner=say("By {at}.", at=START),
+    )
+    kept = unpack(json.loads(json.dumps(pack(refused))))
+    assert kept == refused
+    assert isinstance(kept.values["state"], State)
+    assert isinstance(kept.values["sources"], tuple)
+    assert [type(one) for one in kept.values["list"]] == [Event]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from certlifecycle import Money, Sentence, State
+from certlifecycle import Event, Money, Sentence, State
 from webapp.certificates.models import History
 from webapp.wording import happened
 
@@ -47,6 +47,16 @@ def _pack(value: object) -> object:
             return {"money": [value.minor, value.currency]}
         case Deed():
             return {"deed": [value.event, value.to_state.value]}
+        case Sentence():
+            return {"sentence": pack(value)}
+        case State():
+            return {"state": value.value}
+        case Event():
+            return {"event": value.value}
+        case tuple():
+            return {"or": [_pack(one) for one in value]}
+        case list():
+            return {"list": [_pack(one) for one in value]}
         case int():
             return value
         case _:
@@ -58,6 +68,11 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "day": date.fromisoformat,
     "money": lambda pair: Money(*pair),
     "deed": lambda pair: Deed(pair[0], State(pair[1])),
+    "sentence": lambda packed: unpack(packed),
+    "state": State,
+    "event": Event,
+    "or": lambda several: tuple(_unpack(one) for one in several),
+    "list": lambda several: [_unpack(one) for one in several],
 }
 
 

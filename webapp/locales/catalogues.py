@@ -13,16 +13,19 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 FOLDER = Path(__file__).parent
+MAY_BE_MISSING = 0.05
+"""Which part of a language may be missing for it to be offered."""
 SOURCE_LANGUAGE = "en"
 """The language that the texts in the sources are written in. It needs no catalogue."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One language. ``missing`` counts the messages that have no translation yet and are shown in English."""
+    """One language. Of its ``total`` messages those that are ``missing`` have no translation yet; they are English."""
 
     locale: Locale
     translations: NullTranslations
+    total: int = 0
     missing: int = 0
 
     @cached_property
@@ -31,9 +34,9 @@ class Catalogue:
         return str(self.locale).replace("_", "-")
 
     @property
-    def is_complete(self) -> bool:
-        """Whether nothing is left in English."""
-        return self.missing == 0
+    def is_ready(self) -> bool:
+        """Whether it can be offered: a new text or two that nobody has translated yet must not take it away."""
+        return self.missing <= self.total * MAY_BE_MISSING
 
     @cached_property
     def name(self) -> str:
@@ -54,7 +57,7 @@ def read_catalogue(path: Path) -> Catalogue:
     compiled = BytesIO()
     write_mo(compiled, content)
     compiled.seek(0)
-    return Catalogue(locale, Translations(compiled), missing_in(content))
+    return Catalogue(locale, Translations(compiled), len(content), missing_in(content))
 
 
 def missing_in(content: Catalog) -> int:
@@ -75,14 +78,14 @@ def catalogues(folder: Path = FOLDER) -> Mapping[str, Catalogue]:
 
 
 def offered(names: tuple[str, ...] = (), folder: Path = FOLDER) -> Mapping[str, Catalogue]:
-    """The languages that a shop offers: those it names, in this order, else all that are complete.
+    """The languages that a shop offers: those it names, in this order, else all that are ready.
 
     A language that was only started may be named, too; what it lacks is shown in English. Raises :class:`LookupError`
     for one that there is no catalogue of.
     """
     known = catalogues(folder)
     if not names:
-        return {tag: one for tag, one in known.items() if one.is_complete}
+        return {tag: one for tag, one in known.items() if one.is_ready}
     tags = {tag.casefold(): tag for tag in known}
     if unknown := [name for name in names if name.casefold() not in tags]:
         raise LookupError(f"there is no catalogue of {unknown[0]!r}; there are {', '.join(known)}")

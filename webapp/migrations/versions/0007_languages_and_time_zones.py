@@ -1,14 +1,14 @@
 """languages and time zones
 
 Revision ID: 0007
-Revises: 0002
+Revises: 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0002"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
