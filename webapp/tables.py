@@ -8,6 +8,7 @@ from webapp.certificates.models import Certificate, History, Purchase
 from webapp.domaincontrol.models import DomainControl
 from webapp.mail.models import Mail, MailCursor, MailPreference
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
+from webapp.payments.models_books import DailyComparison, DailyDifference, PaymentAct
 from webapp.payments.models_outside import (
     BankBatch,
     BankPayment,
@@ -34,6 +35,8 @@ __all__ = [
     "CaCrl",
     "Certificate",
     "ChosenAuthority",
+    "DailyComparison",
+    "DailyDifference",
     "DomainControl",
     "History",
     "LedgerAccount",
@@ -42,6 +45,7 @@ __all__ = [
     "MailCursor",
     "MailPreference",
     "PayerAccount",
+    "PaymentAct",
     "Payout",
     "ProviderNotification",
     "Purchase",

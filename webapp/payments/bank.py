@@ -47,8 +47,8 @@ class BankSettings:
     """The shop's account at its bank, and what the bank reads.
 
     ``folder`` is where files are exchanged, if they are; ``zone`` the bank's time zone; ``schemas`` may be extended by
-    the definitions of further versions of pain.002. Raises :class:`ValueError` for a version that the desk cannot
-    write.
+    the definitions of further versions of pain.002; ``collecting`` how long a payment may wait for others to share its
+    file. Raises :class:`ValueError` for a version that the desk cannot write.
     """
 
     debtor: BankAccount
@@ -56,6 +56,7 @@ class BankSettings:
     zone: ZoneInfo = SHANGHAI
     folder: Path | None = None
     schemas: Schemas = field(default_factory=Schemas)
+    collecting: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         if self.message not in VERSIONS:

@@ -17,7 +17,14 @@ _CNAPS = re.compile(r"[0-9]{12}")
 
 
 class AccountRejected(ValueError):
-    """Something that is no bank account; the message is a sentence for whoever handed it in."""
+    """Something that is no bank account; the message is a sentence for whoever handed it in.
+
+    ``field`` says which part of it is wrong: ``holder``, ``account`` or ``bank_code``.
+    """
+
+    def __init__(self, problem: str, field: str = "account") -> None:
+        super().__init__(problem)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +44,16 @@ class BankAccount:
         """Read an account as people write it, with blanks or hyphens. Raises :class:`AccountRejected`."""
         name = " ".join(holder.split())
         if not 1 <= len(name) <= LONGEST_HOLDER or not name.isprintable():
-            raise AccountRejected(f"The account holder's name must have 1 to {LONGEST_HOLDER} printable characters.")
+            raise AccountRejected(
+                f"The account holder's name must have 1 to {LONGEST_HOLDER} printable characters.", "holder"
+            )
         code = _squeezed(bank_code)
         if code and not (_CNAPS.fullmatch(code) or _BIC.fullmatch(code)):
-            raise AccountRejected("The bank code must be a BIC or the 12 digits of a CNAPS code.")
+            raise AccountRejected("The bank code must be a BIC or the 12 digits of a CNAPS code.", "bank_code")
         value = _squeezed(account)
         if _NUMBER.fullmatch(value):
             if not code:
-                raise AccountRejected("An account number needs the code of its bank.")
+                raise AccountRejected("An account number needs the code of its bank.", "bank_code")
             return cls(name, number=value, bank_code=code)
         if not _IBAN.fullmatch(value):
             raise AccountRejected("The account must be an IBAN or a number of 8 to 32 digits.")
