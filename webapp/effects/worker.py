@@ -6,7 +6,7 @@
 import logging
 import signal
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import FrameType
 
 from dbos import DBOS
@@ -17,6 +17,7 @@ from webapp.effects import Effects
 from webapp.effects.queue import QUEUE, WORKFLOW, configuration
 from webapp.mail.office import open_office
 from webapp.parts import Parts, assemble
+from webapp.payments.rounds import rounds
 
 log = logging.getLogger("desk.worker")
 
@@ -40,6 +41,11 @@ class Worker:
             args=(self._stopping, settings.reconcile_seconds),
             name="post office",
         )
+        # Each apart from the others as well: a provider's records can take minutes to read.
+        self._rounds = [
+            threading.Thread(target=one.run, args=(self._stopping, settings.reconcile_seconds), name=one.name)
+            for one in rounds(parts)
+        ]
         DBOS(config=configuration(parts.database.engine, settings.executor_id))
 
         @DBOS.workflow(name=WORKFLOW)
@@ -58,17 +64,21 @@ class Worker:
         )
         self._reconciler.start()
         self._post.start()
+        for one in self._rounds:
+            one.start()
 
     def stop(self) -> None:
         """Finish what is running and stop."""
         self._stopping.set()
         self._reconciler.join()
         self._post.join()
+        for one in self._rounds:
+            one.join()
         DBOS.destroy(workflow_completion_timeout_sec=10)
 
     def _reconcile(self) -> None:
         while not self._stopping.wait(self._settings.reconcile_seconds):
-            reconcile(self._desk, datetime.now(UTC))
+            reconcile(self._desk, self._desk.clock())
 
 
 def reconcile(desk: Desk, now: datetime) -> int:
@@ -89,7 +99,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("dbos").setLevel(logging.WARNING)
     settings = load()
-    worker = Worker(assemble(settings), settings)
+    parts = assemble(settings)
+    worker = Worker(parts, settings)
     told = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -101,6 +112,7 @@ def main() -> None:
     log.info("The worker is ready.")
     told.wait()
     worker.stop()
+    parts.close()
 
 
 if __name__ == "__main__":

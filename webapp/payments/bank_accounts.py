@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session
+from sqlmodel import Session, col, update
 
+from webapp.certificates.models import Purchase
 from webapp.payments.models_outside import PayerAccount
 
 LONGEST_HOLDER = 140
@@ -83,7 +84,7 @@ def _squeezed(text: str) -> str:
 
 
 def store(session: Session, purchase_id: str, account: BankAccount, at: datetime) -> None:
-    """Keep the account that paid for an order. The same again changes nothing.
+    """Keep the account that paid for an order, which can be paid back to from now on. The same again changes nothing.
 
     Raises :class:`AccountRejected` when another account is kept for the order already.
     """
@@ -99,6 +100,7 @@ def store(session: Session, purchase_id: str, account: BankAccount, at: datetime
                 stored_at=at,
             )
         )
+        session.exec(update(Purchase).where(col(Purchase.id) == purchase_id).values(has_payer_account=True))
         session.flush()
     elif kept != account:
         raise AccountRejected(f"The order is known with another account, {kept.label}.")
