@@ -244,7 +244,10 @@ def _record(
     try:
         match answer:
             case Succeeded(reference):
-                payment = Payment(reference, label_of(PaymentMethod(payout.method), purchase.payment_account))
+                # A provider that names no reference of its own finds the payment by ours.
+                payment = Payment(
+                    reference or payout.refund_id, label_of(PaymentMethod(payout.method), purchase.payment_account)
+                )
                 desk.fire(certificate_id, Event.COMPLETE_REFUND, WORKER, handed=payment, version=version)
             case Failed(reason):
                 desk.fire(certificate_id, Event.RETURN_REFUND, WORKER, reason=reason, version=version)
