@@ -209,7 +209,7 @@ def test_a_reviewer_is_told_what_approving_again_means_before_it_happens(outside
     assert "Alipay says that more would be refunded than is left of the payment." in told
     assert "Look at Alipay first whether the customer has the money already." in told
     assert (
-        "If Alipay refuses for the same reason, the money goes to the customer’s balance without another look" in told
+        "If Alipay refuses for the same reason, the money goes to the customer’s balance without" in told
     )
     theirs = page_of(outside, certificate)
     assert badge(theirs) == "In review again"
@@ -294,9 +294,10 @@ def test_what_one_way_refused_and_the_next_has_not_begun_is_about_to_be_sent(out
     page = page_of(outside, certificate)
     assert badge(page) == "Approved, not yet paid"
     assert (
-        "The Alipay account ending 88 could not take the money, so it goes to your balance in this shop." in page.words
+        "The Alipay account ending 88 could not take the money, so it goes to your balance in this" in page.words
+    assert "it is about to be booked to the balance" in page.words
     )
-    assert steps(page)[2:4] == ["Now: Approved", "To come: Sent to Alipay"]
+    assert steps(page)[2:4] == ["Now: Approved", "To come: Money sent"]
 
 
 def test_what_is_confirmed_and_not_recorded_yet_is_not_called_refunded(outside: OutsideShop) -> None:

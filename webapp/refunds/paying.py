@@ -44,6 +44,10 @@ SENT = {
         "The shop’s bank has the order to pay. It is refunded once the bank confirms it, which can take some days.",
     ),
 }
+TO_THE_BALANCE = (
+    "Approved, not yet paid",
+    "The account that paid could not take the money, so it is about to be booked to the balance.",
+)
 WAITS_FOR_FILE = (
     "Ordered, goes to the bank next",
     "The payment goes to the shop’s bank together with others. It is refunded once the bank confirms it.",
@@ -74,8 +78,7 @@ def payouts_now(refund: Refund, payouts: Sequence[Payout]) -> list[Payout]:
 def on_its_way(payouts: Sequence[Payout], where: str) -> tuple[str, str]:
     """With whom the money of an approved refund is: a label and a sentence. ``payouts`` are those of this round."""
     last = payouts[-1] if payouts else None
-    if last is None or last.status == PayoutStatus.REFUSED:
-        # Refused by one, and not yet handed to the next.
+    if last is None:
         return NOT_SENT[0], NOT_SENT[1].format(where=where)
     method = PaymentMethod(last.method)
     match PayoutStatus(last.status):
@@ -87,14 +90,19 @@ def on_its_way(payouts: Sequence[Payout], where: str) -> tuple[str, str]:
             return SENT[method]
         case PayoutStatus.UNKNOWN:
             return UNKNOWN[method]
+        case PayoutStatus.REFUSED:
+            # Refused by one, and not yet handed to the next.
+            return TO_THE_BALANCE
         case _:
             return NOT_SENT[0], NOT_SENT[1].format(where=where)
 
 
 def method_in_use(refund: Refund, payouts: Sequence[Payout]) -> PaymentMethod:
     """The way of paying that is tried, or succeeded, or would be tried first. ``payouts`` are those of this round."""
-    tried = [one for one in payouts if one.status != PayoutStatus.REFUSED]
-    return PaymentMethod(tried[-1].method if tried else refund.method)
+    if not payouts:
+        return PaymentMethod(refund.method)
+    last = payouts[-1]
+    return PaymentMethod.BALANCE if last.status == PayoutStatus.REFUSED else PaymentMethod(last.method)
 
 
 # Elsewhere
