@@ -208,9 +208,7 @@ def test_a_reviewer_is_told_what_approving_again_means_before_it_happens(outside
     assert "Approved before, but the payment did not go through" in told
     assert "Alipay says that more would be refunded than is left of the payment." in told
     assert "Look at Alipay first whether the customer has the money already." in told
-    assert (
-        "If Alipay refuses for the same reason, the money goes to the customer’s balance without" in told
-    )
+    assert "If Alipay refuses for the same reason, the money goes to the customer’s balance without" in told
     theirs = page_of(outside, certificate)
     assert badge(theirs) == "In review again"
     assert "the payment did not go through. A reviewer finds out why" in theirs.words
@@ -293,10 +291,8 @@ def test_what_one_way_refused_and_the_next_has_not_begun_is_about_to_be_sent(out
     payout(outside, certificate, ALIPAY, PayoutStatus.REFUSED)
     page = page_of(outside, certificate)
     assert badge(page) == "Approved, not yet paid"
-    assert (
-        "The Alipay account ending 88 could not take the money, so it goes to your balance in this" in page.words
+    assert "The Alipay account ending 88 could not take the money, so it goes to your balance in this" in page.words
     assert "it is about to be booked to the balance" in page.words
-    )
     assert steps(page)[2:4] == ["Now: Approved", "To come: Money sent"]
 
 
