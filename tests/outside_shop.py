@@ -77,6 +77,10 @@ class OutsideShop:
 
     def approved(self, method: PaymentMethod, owner: Account | None = None, **order: Any) -> Certificate:
         """A refund that is approved, of an order that was really paid at the provider."""
+        return self.shop.fire(self.applied(method, owner, **order), Event.APPROVE_REFUND)
+
+    def applied(self, method: PaymentMethod, owner: Account | None = None, **order: Any) -> Certificate:
+        """A refund that is applied for, of an order that was really paid at the provider."""
         certificate = self.shop.order(owner, method=method, account="ending 88", **order)
         purchase = self.purchase(certificate)
         match method:
@@ -85,8 +89,7 @@ class OutsideShop:
             case PaymentMethod.BANK:
                 with self.shop.database.writing() as session:
                     store(session, purchase.id, CUSTOMERS_ACCOUNT, self.shop.clock())
-        self.shop.fire(certificate, Event.REQUEST_REFUND)
-        return self.shop.fire(certificate, Event.APPROVE_REFUND)
+        return self.shop.fire(certificate, Event.REQUEST_REFUND)
 
     def purchase(self, certificate: Certificate) -> Purchase:
         """The order of a certificate."""
