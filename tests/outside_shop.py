@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from bank_provider import Bank
 from provider import APP_ID, Provider
 from shop import Shop
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 
 from certlifecycle import Event, State
 from webapp.accounts.models import Account
@@ -23,30 +22,12 @@ from webapp.payments.bank_folder import BankFolder
 from webapp.payments.bank_intake import BankReports
 from webapp.payments.ledger import balance, wallet
 from webapp.payments.models import Payout
-from webapp.payments.models_outside import (
-    BankBatch,
-    BankPayment,
-    BankReport,
-    BankReportLine,
-    PayerAccount,
-    ProviderNotification,
-)
+from webapp.payments.models_outside import BankBatch
 from webapp.payments.payouts import waking
 from webapp.payments.port import PaymentGateway
 
 SHOPS_ACCOUNT = BankAccount.read("Example Certificates Ltd", "6222020200001234567", "102100099996")
 CUSTOMERS_ACCOUNT = BankAccount.read("示例科技有限公司", "6217000010001234567", "105100000017")
-TABLES = (ProviderNotification, PayerAccount, BankBatch, BankPayment, BankReport, BankReportLine)
-
-
-def add_tables(engine: sa.Engine) -> None:
-    """Make the tables that the migrations may not have yet, and what keeps a refund from being paid in two ways."""
-    tables = [model.__table__ for model in TABLES]  # type: ignore[attr-defined]  # SQLModel does not declare it
-    SQLModel.metadata.create_all(engine, tables=tables)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(
-            "CREATE UNIQUE INDEX IF NOT EXISTS uq_payout_open ON payout (refund_id) WHERE status <> 'refused'"
-        )
 
 
 def alipay_settings(provider: Provider, seconds: float = 2.0) -> AlipaySettings:
@@ -64,7 +45,6 @@ class OutsideShop:
     """The shop, the stand-ins, and short ways to what tests do with them."""
 
     def __init__(self, shop: Shop, provider: Provider, folder: Path, seconds: float = 2.0) -> None:
-        add_tables(shop.database.engine)
         self.shop = shop
         self.provider = provider
         self.bank_settings = BankSettings(SHOPS_ACCOUNT, folder=folder)
@@ -97,6 +77,10 @@ class OutsideShop:
 
     def approved(self, method: PaymentMethod, owner: Account | None = None, **order: Any) -> Certificate:
         """A refund that is approved, of an order that was really paid at the provider."""
+        return self.shop.fire(self.applied(method, owner, **order), Event.APPROVE_REFUND)
+
+    def applied(self, method: PaymentMethod, owner: Account | None = None, **order: Any) -> Certificate:
+        """A refund that is applied for, of an order that was really paid at the provider."""
         certificate = self.shop.order(owner, method=method, account="ending 88", **order)
         purchase = self.purchase(certificate)
         match method:
@@ -105,8 +89,7 @@ class OutsideShop:
             case PaymentMethod.BANK:
                 with self.shop.database.writing() as session:
                     store(session, purchase.id, CUSTOMERS_ACCOUNT, self.shop.clock())
-        self.shop.fire(certificate, Event.REQUEST_REFUND)
-        return self.shop.fire(certificate, Event.APPROVE_REFUND)
+        return self.shop.fire(certificate, Event.REQUEST_REFUND)
 
     def purchase(self, certificate: Certificate) -> Purchase:
         """The order of a certificate."""

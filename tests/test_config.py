@@ -12,6 +12,7 @@ from money_support import at_once
 
 from certlifecycle import PRESETS
 from webapp.config import SettingError, Settings, load
+from webapp.payments.settings import PaymentSettings
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         resolvers=(),
         caa_identity="127.0.0.1",
         mail=settings.mail,
+        payments=PaymentSettings(),
         session_idle_minutes=60,
         session_hours=12,
         reconcile_seconds=5,

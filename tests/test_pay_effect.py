@@ -16,6 +16,7 @@ from certlifecycle import Event, Money, State
 from webapp.certificates.models import Certificate, Channel, PaymentMethod, Purchase
 from webapp.desk import File
 from webapp.effects import Effects
+from webapp.payments.bank_accounts import BankAccount, store
 from webapp.payments.destination import Destination, destination, label_of
 from webapp.payments.ledger import balance, wallet
 from webapp.payments.models import Payout, PayoutStatus
@@ -586,11 +587,23 @@ def test_accounts_are_named_so_that_their_owner_recognises_them(
     assert label_of(method, account) == label
 
 
-@pytest.mark.parametrize("connected", [True, False])
-def test_the_money_is_promised_to_where_it_can_go(shop: Shop, connected: bool) -> None:
+@pytest.mark.parametrize(("connected", "known"), [(True, True), (True, False), (False, True)])
+def test_the_money_is_promised_to_where_it_can_go(shop: Shop, connected: bool, known: bool) -> None:
+    """Connected is not enough: without the number of the account nothing can be paid to it."""
     purchase = shop.find(Purchase, shop.order(method=PaymentMethod.BANK, account="ending 4711").purchase_id)
+    if known:
+        with shop.database.writing() as session:
+            store(session, purchase.id, BankAccount.read("Example", "DE89370400440532013000"), shop.clock())
+        purchase = shop.find(Purchase, purchase.id)
     target = destination(purchase, frozenset({BALANCE, PaymentMethod.BANK} if connected else {BALANCE}))
-    if connected:
+    if connected and known:
         assert target == Destination(PaymentMethod.BANK, "the bank account ending 4711", changed=False)
     else:
         assert target == Destination(BALANCE, "your balance in this shop", changed=True)
+
+
+def test_alipay_is_promised_for_the_currency_that_it_pays(shop: Shop) -> None:
+    purchase = shop.find(Purchase, shop.order(method=ALIPAY, account="ending 88").purchase_id)
+    assert destination(purchase, frozenset({BALANCE, ALIPAY})).method is ALIPAY
+    purchase.currency = "EUR"
+    assert destination(purchase, frozenset({BALANCE, ALIPAY})).method is BALANCE

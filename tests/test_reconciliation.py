@@ -17,8 +17,9 @@ from sqlmodel import select
 from certlifecycle import Money, State
 from webapp.certificates.models import PaymentMethod
 from webapp.payments.models import LedgerTransfer, Payout
+from webapp.payments.models_books import DifferenceKind as Kind
 from webapp.payments.port import StatementLine
-from webapp.payments.reconciliation import Comparison, Difference, Kind, OurPayout, compare, reconcile, report_file
+from webapp.payments.reconciliation import Comparison, Difference, OurPayout, compare, reconcile, report_file
 
 DAY = date(2026, 5, 4)
 AT = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)

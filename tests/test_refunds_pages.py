@@ -199,8 +199,8 @@ def test_money_that_went_to_another_account_is_told_with_the_reason(shop: Shop) 
     certificate = paid_elsewhere(shop)
     page = shop.browser(shop.alice).get(url_of(shop, certificate))
     assert badge(page) == "Refunded"
-    told = "The Alipay account ending 88 could not take the money, so it went to your balance in this shop."
-    assert f"{told} Its answer: The account was closed." in page.words
+    told = "The Alipay account ending 88 could not take the money. It is in your balance in this shop since 4 May 2026"
+    assert f"{told}, 17:00 CST. Why: The account was closed." in page.words
     assert "To the Alipay account ending 88 Refused by the provider" in page.words
     assert "To your balance in this shop Confirmed" in page.words
 
@@ -237,7 +237,7 @@ def test_after_a_second_approval_the_failures_of_the_first_round_count_no_more(s
     shop.fire(certificate, Event.APPROVE_REFUND)
     page = shop.browser(shop.alice).get(url_of(shop, certificate))
     assert badge(page) == "Approved, not yet paid"
-    assert steps(page)[2:4] == ["Now: Approved", "To come: Money sent"]
+    assert steps(page)[2:4] == ["Now: Approved", "To come: Sent to Alipay"]
     # Each way is tried anew; it stays to be read that it was tried.
     assert "could not take the money" not in page.words
     assert page.words.count("Refused by the provider No.") == 2

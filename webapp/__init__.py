@@ -1,5 +1,6 @@
 """The certificate desk's console. :func:`create_app` only wires."""
 
+import atexit
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,7 +21,10 @@ LARGEST_REQUEST = 256 * 1024
 
 def create_app(settings: Settings | None = None, parts: Parts | None = None) -> Flask:
     """Make the console from the environment's settings, or from the parts that a test hands in."""
-    parts = parts or assemble(settings or load())
+    if parts is None:
+        parts = assemble(settings or load())
+        # Whoever hands parts in also closes them.
+        atexit.register(parts.close)
     # In the wheel the templates lie inside the package, in a checkout beside it.
     inside = HERE / "templates"
     app = Flask(__name__, template_folder=inside if inside.is_dir() else HERE.parent / "templates")
@@ -78,11 +82,15 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
     from webapp.ordering.views import blueprint as ordering
+    from webapp.payments.notifications import Inbox
+    from webapp.payments.notifications import blueprint as make_notifications
+    from webapp.payments.payouts import waking
+    from webapp.payments.views import blueprint as payments
     from webapp.refunds.views import blueprint as refunds
     from webapp.review.views import blueprint as review
 
     context.install(app)
-    for one in (accounts, certificates, jobs, live, mail, ordering, refunds, review, styleguide.blueprint):
+    for one in (accounts, certificates, jobs, live, mail, ordering, payments, refunds, review, styleguide.blueprint):
         app.register_blueprint(one)
     app.register_blueprint(preferences)
     # Mail programs post here, without a session and without our forms (RFC 8058).
@@ -92,6 +100,12 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
         app.register_blueprint(development(parts.settings.mail.folder))
     if parts.settings.demo_zone is not None:
         app.register_blueprint(demo_dns.blueprint(demo_dns.DemoZone(parts.settings.demo_zone)))
+    if parts.payments.alipay is not None:
+        # Alipay calls here, without a session and without our forms; its signature is checked instead.
+        wake = waking(parts.database, parts.desk.look_now)
+        notifications = make_notifications(Inbox(parts.payments.alipay, parts.database, wake, parts.desk.clock))
+        csrf.exempt(notifications)
+        app.register_blueprint(notifications)
     # Machines ask here, without a session and without our forms.
     authority = make_authority(parts.authority)
     csrf.exempt(authority)

@@ -19,6 +19,7 @@ from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
 from webapp.domaincontrol.dns import Nameserver, read_nameservers
 from webapp.locales.catalogues import offered
 from webapp.mail.settings import MailSettingError, MailSettings, load_mail
+from webapp.payments.settings import PaymentSettingError, PaymentSettings, load_payments
 
 
 class SettingError(Exception):
@@ -52,6 +53,7 @@ class Settings:
     resolvers: tuple[Nameserver, ...]
     caa_identity: str
     mail: MailSettings
+    payments: PaymentSettings
     session_idle_minutes: int
     session_hours: int
     reconcile_seconds: int
@@ -172,6 +174,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         caa_identity=text("CAA_IDENTITY", urlsplit(public_url).hostname or "localhost"),
         # SMTP_URL, SMTP_CA_FILE, MAIL_FROM, MAIL_REPLY_TO; without a server mails land as files in DATA_DIR/mail.
         mail=_mail(environ, shop_name=text("SHOP_NAME", "Certificate desk"), public_url=public_url, data_dir=data_dir),
+        # ALIPAY_… and BANK_…: where refunds can be paid besides the balance; see webapp/payments/settings.py.
+        payments=_payments(environ),
         # A session ends after this long without a request, and in any case after this many hours.
         session_idle_minutes=whole("SESSION_IDLE_MINUTES", 60, 1, 7 * 24 * 60),
         session_hours=whole("SESSION_HOURS", 12, 1, 30 * 24),
@@ -256,6 +260,13 @@ def _languages(several: str, one: str) -> tuple[tuple[str, ...], str]:
     if one and not default:
         raise SettingError(f"LANGUAGE must be one of those that are offered ({', '.join(known)}), not {one!r}")
     return tuple(known) if several else (), default
+
+
+def _payments(environ: Mapping[str, str]) -> PaymentSettings:
+    try:
+        return load_payments(environ)
+    except PaymentSettingError as wrong:
+        raise SettingError(str(wrong)) from None
 
 
 def _resolvers(value: str) -> tuple[Nameserver, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, g, request, url_for
 from sqlmodel import Session, col, func, select
 
-from certlifecycle import REVIEWERS, State
+from certlifecycle import REVIEWERS, Role, State
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, History
@@ -76,6 +76,7 @@ def navigation(viewer: Account | None) -> list[NavItem]:
         with parts().database.reading() as session:
             waiting = how_much_waits(session)
         places = [("Review", "review.queue", waiting), ("Certificates", "certificates.list_certificates", None)]
+        places += [("Payments", "payments.overview", None)] if viewer.role == Role.ADMIN else []
     else:
         places = [
             ("Certificates", "certificates.list_certificates", None),

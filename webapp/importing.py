@@ -20,6 +20,7 @@ from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import Certificate, Channel, PaymentMethod, Purchase
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.desk import By, Desk
+from webapp.payments.bank_accounts import AccountRejected, BankAccount, store
 
 FIELDS = (
     "number",
@@ -35,6 +36,9 @@ FIELDS = (
     "paid_at",
 )
 """The columns. Amounts are decimals, ``paid_at`` is ISO 8601 with a zone; see :data:`MAY_BE_EMPTY`."""
+
+ACCOUNT_FIELDS = {"holder": "bank_holder", "account": "bank_account", "bank_code": "bank_code"}
+"""Further columns, which may be missing: the bank account that paid, as an IBAN or a number with its bank's code."""
 
 MAY_BE_EMPTY = {"voucher", "payment_account"}
 LARGEST_FILE = 20 * 1024 * 1024
@@ -67,6 +71,7 @@ class _Order:
     email: str
     domain: str
     purchase: Purchase
+    account: BankAccount | None
 
 
 def import_orders(desk: Desk, content: bytes) -> Report:
@@ -82,13 +87,16 @@ def import_orders(desk: Desk, content: bytes) -> Report:
             if owner.role != Role.CUSTOMER:
                 raise BadRow(order.line, "email", f"{order.email} is not the account of a customer")
             order.purchase.customer_id = owner.id
-            if _is_known(session, order):
+            before = _known(session, order)
+            if before is not None:
+                _keep_account(session, order, before, now)
                 known += 1
                 continue
             product = PRODUCTS[order.purchase.product]
             names = product.names_for(order.domain)
             by = By(SYSTEM, Channel.IMPORT)
             desk.open_order(session, order.purchase, order.domain, names, by)
+            _keep_account(session, order, order.purchase, now)
             taken += 1
     return Report(taken, known)
 
@@ -124,9 +132,10 @@ def _header(fields: list[str]) -> list[str]:
     header = [name.strip().lower() for name in fields]
     if missing := [name for name in FIELDS if name not in header]:
         raise BadRow(1, missing[0], "this column is missing")
-    if unknown := [name for name in header if name not in FIELDS]:
+    known = (*FIELDS, *ACCOUNT_FIELDS.values())
+    if unknown := [name for name in header if name not in known]:
         raise BadRow(1, unknown[0] or "(empty)", "there is no such column")
-    if twice := [name for name in FIELDS if header.count(name) > 1]:
+    if twice := [name for name in known if header.count(name) > 1]:
         raise BadRow(1, twice[0], "this column stands twice")
     return header
 
@@ -166,7 +175,31 @@ def _read(line: int, row: Mapping[str, str], now: datetime) -> _Order:
         paid_at=paid_at,
         created_at=now,
     )
-    return _Order(line, read("email", _text(254)).lower(), domain, purchase)
+    return _Order(line, read("email", _text(254)).lower(), domain, purchase, _account(line, row, method))
+
+
+def _account(line: int, row: Mapping[str, str], method: PaymentMethod) -> BankAccount | None:
+    """The bank account that paid, where the row names one."""
+    given = {name: row.get(field, "") for name, field in ACCOUNT_FIELDS.items()}
+    named = [field for name, field in ACCOUNT_FIELDS.items() if given[name]]
+    if not named:
+        return None
+    if method is not PaymentMethod.BANK:
+        raise BadRow(line, named[0], f"is for orders paid from a bank account; this one was paid with {method.value}")
+    try:
+        return BankAccount.read(given["holder"], given["account"], given["bank_code"])
+    except AccountRejected as wrong:
+        raise BadRow(line, ACCOUNT_FIELDS[wrong.field], str(wrong)) from None
+
+
+def _keep_account(session: Session, order: _Order, purchase: Purchase, now: datetime) -> None:
+    """Keep the account that paid, so that money can go back to it; also for an order that was known without it."""
+    if order.account is None:
+        return
+    try:
+        store(session, purchase.id, order.account, now)
+    except AccountRejected as wrong:
+        raise BadRow(order.line, ACCOUNT_FIELDS[wrong.field], str(wrong)) from None
 
 
 def _problem(wrong: Exception) -> str:
@@ -225,15 +258,15 @@ def _domain(value: str, wildcard: bool) -> str:
     return domain
 
 
-def _is_known(session: Session, order: _Order) -> bool:
-    """Whether the order was taken in before; raises :class:`BadRow` when it says something else now."""
+def _known(session: Session, order: _Order) -> Purchase | None:
+    """The order as it was taken in before; raises :class:`BadRow` when it says something else now."""
     found = session.exec(
         select(Purchase, Certificate.domain)
         .join(Certificate, col(Certificate.purchase_id) == Purchase.id)
         .where(Purchase.number == order.purchase.number)
     ).first()
     if found is None:
-        return False
+        return None
     before, domain = found
     if domain != order.domain:
         raise BadRow(order.line, "domain", f"order {before.number} is known with {domain}")
@@ -256,4 +289,4 @@ def _is_known(session: Session, order: _Order) -> bool:
                 field.get(name, name),
                 f"order {before.number} is known with another value",
             )
-    return True
+    return before

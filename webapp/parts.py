@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from webapp.authorities.builtin import BuiltinAuthority
 from webapp.authorities.port import CertificateAuthority
@@ -16,7 +17,7 @@ from webapp.domaincontrol.dns import Resolvers, system_nameservers
 from webapp.domaincontrol.http import Visitor
 from webapp.effects.queue import JOB_QUEUE, JOB_WORKFLOW, DbosWork
 from webapp.jobs.book import Jobs
-from webapp.payments.balance import BalanceGateway
+from webapp.payments.connect import Payments, connect
 from webapp.payments.port import PaymentGateway
 
 log = logging.getLogger("desk")
@@ -31,8 +32,14 @@ class Parts:
     desk: Desk
     authority: BuiltinAuthority
     gateways: Mapping[PaymentMethod, PaymentGateway]
+    payments: Payments
     checker: Checker | None
     jobs: Jobs
+
+    def close(self) -> None:
+        """Let go of the connections to the outside and to the database."""
+        self.payments.close()
+        self.database.engine.dispose()
 
 
 def present() -> datetime:
@@ -44,11 +51,13 @@ def assemble(settings: Settings, clock: Callable[[], datetime] = present, work: 
     """Put the parts together. The built-in authority makes its keys here when there are none yet."""
     engine = make_engine(settings.database_url)
     database = Database(engine)
-    gateways: dict[PaymentMethod, PaymentGateway] = {PaymentMethod.BALANCE: BalanceGateway(database, clock)}
+    payments = connect(settings.payments, database, clock, ZoneInfo(settings.timezone))
+    gateways = payments.gateways
+    # Applications made from now on are promised these accounts; those made before keep what they were promised.
     desk = Desk(database, work or DbosWork(engine), settings.policy, clock, frozenset(gateways))
     authority = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock)
     jobs = Jobs(database, DbosWork(engine, JOB_QUEUE, JOB_WORKFLOW), clock)
-    return Parts(settings, database, desk, authority, gateways, _checker(settings), jobs)
+    return Parts(settings, database, desk, authority, gateways, payments, _checker(settings), jobs)
 
 
 def _checker(settings: Settings) -> Checker | None:

@@ -9,6 +9,7 @@ from webapp.domaincontrol.models import DomainControl
 from webapp.jobs.models import Job, JobChunk, JobItem
 from webapp.mail.models import Mail, MailCursor, MailPreference
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
+from webapp.payments.models_books import DailyComparison, DailyDifference, PaymentAct
 from webapp.payments.models_outside import (
     BankBatch,
     BankPayment,
@@ -35,6 +36,8 @@ __all__ = [
     "CaCrl",
     "Certificate",
     "ChosenAuthority",
+    "DailyComparison",
+    "DailyDifference",
     "DomainControl",
     "History",
     "Job",
@@ -46,6 +49,7 @@ __all__ = [
     "MailCursor",
     "MailPreference",
     "PayerAccount",
+    "PaymentAct",
     "Payout",
     "ProviderNotification",
     "Purchase",

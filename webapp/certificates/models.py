@@ -20,7 +20,10 @@ class PaymentMethod(StrEnum):
 
 
 class Purchase(SQLModel, table=True):
-    """One paid order of one certificate, bought here or imported. Amounts are minor units of ``currency``."""
+    """One paid order of one certificate, bought here or imported. Amounts are minor units of ``currency``.
+
+    ``has_payer_account`` says that the bank account that paid is known by its number, so that money can go back to it.
+    """
 
     __tablename__ = "purchase"
     __table_args__ = (
@@ -46,6 +49,7 @@ class Purchase(SQLModel, table=True):
     payment_account: str = Field(default="", max_length=64)
     paid_at: datetime = Field(sa_type=UtcDateTime)
     created_at: datetime = Field(sa_type=UtcDateTime)
+    has_payer_account: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
 
     @property
     def paid(self) -> Money:

@@ -244,7 +244,9 @@ def _record(
     try:
         match answer:
             case Succeeded(reference):
-                payment = Payment(reference, label_of(PaymentMethod(payout.method), purchase.payment_account))
+                # A provider that names no reference of its own finds the payment by ours.
+                paid_to = label_of(PaymentMethod(payout.method), purchase.payment_account)
+                payment = Payment(reference or payout.refund_id, paid_to)
                 desk.fire(certificate_id, Event.COMPLETE_REFUND, WORKER, handed=payment, version=version)
             case Failed(reason):
                 desk.fire(certificate_id, Event.RETURN_REFUND, WORKER, reason=reason, version=version)

@@ -6,7 +6,7 @@
 import logging
 import signal
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import FrameType
 
 from dbos import DBOS
@@ -20,6 +20,7 @@ from webapp.jobs.execute import Executor
 from webapp.jobs.runners import runners
 from webapp.mail.office import open_office
 from webapp.parts import Parts, assemble
+from webapp.payments.rounds import rounds
 
 log = logging.getLogger("desk.worker")
 
@@ -47,6 +48,11 @@ class Worker:
             args=(self._stopping, settings.reconcile_seconds),
             name="post office",
         )
+        # Each apart from the others as well: a provider's records can take minutes to read.
+        self._rounds = [
+            threading.Thread(target=one.run, args=(self._stopping, settings.reconcile_seconds), name=one.name)
+            for one in rounds(parts)
+        ]
         DBOS(config=configuration(parts.database.engine, settings.executor_id))
 
         @DBOS.workflow(name=WORKFLOW)
@@ -71,18 +77,22 @@ class Worker:
             )
         self._reconciler.start()
         self._post.start()
+        for one in self._rounds:
+            one.start()
 
     def stop(self) -> None:
         """Finish what is running and stop."""
         self._stopping.set()
         self._reconciler.join()
         self._post.join()
+        for one in self._rounds:
+            one.join()
         DBOS.destroy(workflow_completion_timeout_sec=10)
 
     def _reconcile(self) -> None:
         while not self._stopping.wait(self._settings.reconcile_seconds):
-            reconcile(self._desk, datetime.now(UTC))
-            reconcile_jobs(self._jobs, datetime.now(UTC))
+            reconcile(self._desk, self._desk.clock())
+            reconcile_jobs(self._jobs, self._desk.clock())
 
 
 def reconcile(desk: Desk, now: datetime) -> int:
@@ -117,7 +127,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("dbos").setLevel(logging.WARNING)
     settings = load()
-    worker = Worker(assemble(settings), settings)
+    parts = assemble(settings)
+    worker = Worker(parts, settings)
     told = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -129,6 +140,7 @@ def main() -> None:
     log.info("The worker is ready.")
     told.wait()
     worker.stop()
+    parts.close()
 
 
 if __name__ == "__main__":

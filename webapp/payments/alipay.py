@@ -10,7 +10,7 @@ counts. Sources: docs.open.alipay.com/api_1/alipay.trade.refund and .../alipay.t
 import json
 import logging
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
 import httpx
@@ -21,6 +21,7 @@ from webapp.payments.alipay_answers import BUSINESS, NO_SUCH_TRADE, SUCCESS, ref
 from webapp.payments.alipay_client import AlipayClient, AlipaySettings, NoAnswer, make_http
 from webapp.payments.alipay_protocol import (
     CURRENCY,
+    SHANGHAI,
     Malformed,
     NotSigned,
     read_amount,
@@ -52,6 +53,7 @@ class AlipayGateway:
     """Alipay as the desk sees it. Safe to use from several threads."""
 
     method = PaymentMethod.ALIPAY
+    zone: tzinfo = SHANGHAI
 
     def __init__(
         self,

@@ -62,14 +62,15 @@ def refusal(content: dict[str, Any]) -> Answer:
     """What an answer to a refund means that is no success."""
     code, sub_code = str(content.get("code", "")), str(content.get("sub_code", ""))
     told = told_by(content)
+    # Only the codes: what is refused once more with the same words has been looked at, and Alipay's own may vary.
+    codes = f"{code}, {sub_code}"
     if code in AT_THE_GATE:
         return Deferred(f"{AT_THE_GATE[code]} Nothing was paid; it is sent again. ({told})")
     if code == BUSINESS:
         if sub_code in REFUSED:
-            return Failed(f"{REFUSED[sub_code]} ({told})")
+            return Failed(f"{REFUSED[sub_code]} ({codes})")
         if sub_code in LOOK_FIRST:
-            advice = "Look there whether the customer has the money already. Approved again, it goes to the balance."
-            return Failed(f"{LOOK_FIRST[sub_code]} {advice} ({told})", elsewhere=False)
+            return Failed(f"{LOOK_FIRST[sub_code]} ({codes})", elsewhere=False)
         if sub_code in NOT_NOW:
             return Deferred(f"{NOT_NOW[sub_code]} Nothing was paid; it is sent again by itself. ({told})")
     return Unknown(f"Alipay did not say whether it paid; it is asked again. ({told})")

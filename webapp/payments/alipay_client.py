@@ -23,6 +23,9 @@ from webapp.payments.alipay_protocol import (
 LARGEST_ANSWER = 1024 * 1024
 PRODUCTION = "https://openapi.alipay.com/gateway.do"
 
+Reference = Literal["out_trade_no", "trade_no"]
+"""By which of its numbers a payment is named toward Alipay."""
+
 
 class NoAnswer(Exception):
     """Nobody knows what Alipay did: the message says what went wrong on the way."""
@@ -41,12 +44,13 @@ class AlipaySettings:
     private_key: RSAPrivateKey = field(repr=False)
     alipay_key: RSAPublicKey = field(repr=False)
     gateway: str = PRODUCTION
-    reference: Literal["out_trade_no", "trade_no"] = "out_trade_no"
+    reference: Reference = "out_trade_no"
     seconds: float = 15.0
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.gateway)
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(parts.hostname or "")):
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))
+        if not (is_safe and parts.hostname):
             raise ValueError(f"Alipay's gateway must be an https address, not {self.gateway!r}")
 
 

@@ -26,7 +26,7 @@ class BalanceGateway:
     def __init__(self, database: Database, clock: Callable[[], datetime], zone: tzinfo = UTC) -> None:
         self._database = database
         self._clock = clock
-        self._zone = zone
+        self.zone = zone
 
     def refund(self, order: PayoutOrder) -> Answer:
         """Book the refund once; a repeated call finds the booking."""
@@ -55,8 +55,8 @@ class BalanceGateway:
 
     def statement(self, day: date) -> list[StatementLine]:
         """The refunds that were booked on a day of the shop's time zone."""
-        begin = datetime.combine(day, time(), self._zone)
-        end = datetime.combine(day + timedelta(days=1), time(), self._zone)
+        begin = datetime.combine(day, time(), self.zone)
+        end = datetime.combine(day + timedelta(days=1), time(), self.zone)
         wanted = (
             select(LedgerTransfer)
             .where(LedgerTransfer.kind == KIND, LedgerTransfer.at >= begin, LedgerTransfer.at < end)

@@ -8,22 +8,25 @@ end-to-end id, so that one refund is one order however often it is asked for.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, select, update
+from sqlmodel import col, func, select, update
 
 from certlifecycle import Money
 from webapp.certificates.models import PaymentMethod
 from webapp.columns import new_id
 from webapp.db import Database, rows_changed
+from webapp.desk import By
+from webapp.payments.acts import note
 from webapp.payments.bank_accounts import BankAccount, load
 from webapp.payments.bank_orders import LONGEST_PURPOSE, VERSIONS, Transfer, order_file
 from webapp.payments.bank_reports import SETTLED
 from webapp.payments.bank_xml import MessageRefused, Schemas
+from webapp.payments.models_books import Act
 from webapp.payments.models_outside import (
     BankBatch,
     BankPayment,
@@ -47,8 +50,8 @@ class BankSettings:
     """The shop's account at its bank, and what the bank reads.
 
     ``folder`` is where files are exchanged, if they are; ``zone`` the bank's time zone; ``schemas`` may be extended by
-    the definitions of further versions of pain.002. Raises :class:`ValueError` for a version that the desk cannot
-    write.
+    the definitions of further versions of pain.002; ``collecting`` how long a payment may wait for others to share its
+    file. Raises :class:`ValueError` for a version that the desk cannot write.
     """
 
     debtor: BankAccount
@@ -56,6 +59,7 @@ class BankSettings:
     zone: ZoneInfo = SHANGHAI
     folder: Path | None = None
     schemas: Schemas = field(default_factory=Schemas)
+    collecting: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         if self.message not in VERSIONS:
@@ -73,6 +77,7 @@ class BankGateway:
         self._database = database
         self._clock = clock
         self._settings = settings
+        self.zone: tzinfo = settings.zone
 
     def refund(self, order: PayoutOrder) -> Answer:
         """Write the order down for the next file, once."""
@@ -129,8 +134,8 @@ class BankGateway:
 
     def statement(self, day: date) -> list[StatementLine]:
         """Every payment that a report called settled on a day of the bank's time zone, whether it is ours or not."""
-        begin = datetime.combine(day, time(), self._settings.zone)
-        end = datetime.combine(day + timedelta(days=1), time(), self._settings.zone)
+        begin = datetime.combine(day, time(), self.zone)
+        end = datetime.combine(day + timedelta(days=1), time(), self.zone)
         wanted = (
             select(BankReportLine)
             .where(
@@ -156,8 +161,20 @@ class BankFiles:
         self._clock = clock
         self._settings = settings
 
-    def make(self) -> list[BankBatch]:
-        """Put every waiting order into a file, one for each currency. Two at once never take the same order."""
+    def make_due(self) -> list[BankBatch]:
+        """Make files when the oldest waiting order has waited as long as the settings let it, or a file is full."""
+        waiting = select(func.min(BankPayment.ordered_at), func.count()).where(BankPayment.status == BankStatus.WAITING)
+        with self._database.reading() as session:
+            oldest, count = session.exec(waiting).one()
+        if not count or (self._clock() - oldest < self._settings.collecting and count < MOST_PAYMENTS):
+            return []
+        return self.make()
+
+    def make(self, by: By | None = None) -> list[BankBatch]:
+        """Put every waiting order into a file, one for each currency. Two at once never take the same order.
+
+        ``by`` is whoever asked for it, where somebody did.
+        """
         with self._database.reading() as session:
             waiting = session.exec(
                 select(BankPayment)
@@ -165,10 +182,10 @@ class BankFiles:
                 .order_by(col(BankPayment.currency), col(BankPayment.ordered_at), col(BankPayment.refund_no))
                 .limit(MOST_PAYMENTS)
             ).all()
-        made = (self._make(list(group)) for _, group in groupby(waiting, lambda one: one.currency))
+        made = (self._make(list(group), by) for _, group in groupby(waiting, lambda one: one.currency))
         return [batch for batch in made if batch is not None]
 
-    def _make(self, payments: Sequence[BankPayment]) -> BankBatch | None:
+    def _make(self, payments: Sequence[BankPayment], by: By | None) -> BankBatch | None:
         now = self._clock()
         msg_id = new_id()
         batch = BankBatch(
@@ -192,6 +209,8 @@ class BankFiles:
                 )
                 if rows_changed(result) != len(keys):
                     raise _Taken
+                if by is not None:
+                    note(session, Act.FILE_MADE, batch.id, by, now)
         except _Taken:
             # The file was never anywhere; what is still waiting goes into the next one.
             return None
@@ -204,7 +223,7 @@ class BankFiles:
             return session.exec(wanted).all()
 
     def exported(self, batch: BankBatch) -> None:
-        """Note that a file lies in the folder."""
+        """Note that a file was handed out: it lies in the folder, or somebody has downloaded it to take it there."""
         with self._database.writing() as session:
             session.exec(
                 update(BankBatch)
@@ -212,9 +231,19 @@ class BankFiles:
                 .values(exported_at=self._clock())
             )
 
-    def find(self, session: Session, batch_id: str) -> BankBatch | None:
-        """One file with its bytes, to be downloaded under :func:`file_name`."""
-        return session.get(BankBatch, batch_id)
+    def hand_out(self, batch_id: str, by: By) -> BankBatch | None:
+        """One file with its bytes for whoever downloads it under :func:`file_name`, which is noted.
+
+        Without a folder this is how a file leaves the house; with one it is only a look at it.
+        """
+        with self._database.writing() as session:
+            batch = session.get(BankBatch, batch_id)
+            if batch is not None:
+                now = self._clock()
+                note(session, Act.FILE_DOWNLOADED, batch.id, by, now)
+                if self._settings.folder is None and batch.exported_at is None:
+                    batch.exported_at = now
+        return batch
 
 
 def file_name(batch: BankBatch) -> str:

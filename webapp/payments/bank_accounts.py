@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session
+from sqlmodel import Session, col, update
 
+from webapp.certificates.models import Purchase
 from webapp.payments.models_outside import PayerAccount
 
 LONGEST_HOLDER = 140
@@ -17,7 +18,14 @@ _CNAPS = re.compile(r"[0-9]{12}")
 
 
 class AccountRejected(ValueError):
-    """Something that is no bank account; the message is a sentence for whoever handed it in."""
+    """Something that is no bank account; the message is a sentence for whoever handed it in.
+
+    ``field`` says which part of it is wrong: ``holder``, ``account`` or ``bank_code``.
+    """
+
+    def __init__(self, problem: str, field: str = "account") -> None:
+        super().__init__(problem)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +45,16 @@ class BankAccount:
         """Read an account as people write it, with blanks or hyphens. Raises :class:`AccountRejected`."""
         name = " ".join(holder.split())
         if not 1 <= len(name) <= LONGEST_HOLDER or not name.isprintable():
-            raise AccountRejected(f"The account holder's name must have 1 to {LONGEST_HOLDER} printable characters.")
+            raise AccountRejected(
+                f"The account holder's name must have 1 to {LONGEST_HOLDER} printable characters.", "holder"
+            )
         code = _squeezed(bank_code)
         if code and not (_CNAPS.fullmatch(code) or _BIC.fullmatch(code)):
-            raise AccountRejected("The bank code must be a BIC or the 12 digits of a CNAPS code.")
+            raise AccountRejected("The bank code must be a BIC or the 12 digits of a CNAPS code.", "bank_code")
         value = _squeezed(account)
         if _NUMBER.fullmatch(value):
             if not code:
-                raise AccountRejected("An account number needs the code of its bank.")
+                raise AccountRejected("An account number needs the code of its bank.", "bank_code")
             return cls(name, number=value, bank_code=code)
         if not _IBAN.fullmatch(value):
             raise AccountRejected("The account must be an IBAN or a number of 8 to 32 digits.")
@@ -74,7 +84,7 @@ def _squeezed(text: str) -> str:
 
 
 def store(session: Session, purchase_id: str, account: BankAccount, at: datetime) -> None:
-    """Keep the account that paid for an order. The same again changes nothing.
+    """Keep the account that paid for an order, which can be paid back to from now on. The same again changes nothing.
 
     Raises :class:`AccountRejected` when another account is kept for the order already.
     """
@@ -90,6 +100,7 @@ def store(session: Session, purchase_id: str, account: BankAccount, at: datetime
                 stored_at=at,
             )
         )
+        session.exec(update(Purchase).where(col(Purchase.id) == purchase_id).values(has_payer_account=True))
         session.flush()
     elif kept != account:
         raise AccountRejected(f"The order is known with another account, {kept.label}.")

@@ -32,7 +32,7 @@ class BankFolder:
 
     def turn(self) -> list[Intake]:
         """Write waiting orders out, and take reports in."""
-        self._files.make()
+        self._files.make_due()
         for batch in self._files.to_export():
             self._export(batch)
             self._files.exported(batch)

@@ -14,8 +14,11 @@ from sqlmodel import Session, col, select
 
 from certlifecycle import Money
 from webapp.db import Database
+from webapp.desk import By
+from webapp.payments.acts import note
 from webapp.payments.bank import BankSettings
 from webapp.payments.bank_reports import DUPLICATES, REJECTED, SETTLED, THE_SHOPS_FAULT, Report, Said, read_report
+from webapp.payments.models_books import Act
 from webapp.payments.models_outside import (
     NEEDS_A_LOOK,
     BankBatch,
@@ -36,6 +39,7 @@ class Intake:
 
     name: str
     again: bool
+    report_id: str
     lines: tuple[BankReportLine, ...] = ()
 
     @property
@@ -57,9 +61,10 @@ class BankReports:
         self._clock = clock
         self._settings = settings
 
-    def take_in(self, content: bytes, name: str) -> Intake:
-        """Read a report and do what it says, in one transaction. Raises
-        :class:`~webapp.payments.bank_xml.MessageRefused`; then nothing was changed.
+    def take_in(self, content: bytes, name: str, by: By | None = None) -> Intake:
+        """Read a report and do what it says, in one transaction; ``by`` is whoever brought it, where somebody did.
+
+        Raises :class:`~webapp.payments.bank_xml.MessageRefused`; then nothing was changed.
         """
         report = read_report(content, self._settings.schemas, self._settings.zone)
         row = BankReport(
@@ -68,24 +73,28 @@ class BankReports:
             msg_id=report.msg_id,
             received_at=self._clock(),
         )
-        if self._is_known(row):
-            return Intake(name, again=True)
+        known = self._known(row)
+        if known is not None:
+            return Intake(name, again=True, report_id=known)
         try:
             with self._database.writing() as session:
                 session.add(row)
                 session.flush()
                 lines = self._apply(session, report, row.id)
                 session.add_all(lines)
+                if by is not None:
+                    note(session, Act.REPORT_TAKEN_IN, row.id, by, row.received_at)
         except IntegrityError:
             # The same report came in twice at once; the other transaction does what it says.
-            if not self._is_known(row):
+            known = self._known(row)
+            if known is None:
                 raise
-            return Intake(name, again=True)
-        return Intake(name, again=False, lines=tuple(lines))
+            return Intake(name, again=True, report_id=known)
+        return Intake(name, again=False, report_id=row.id, lines=tuple(lines))
 
-    def _is_known(self, row: BankReport) -> bool:
+    def _known(self, row: BankReport) -> str | None:
         with self._database.reading() as session:
-            return session.exec(select(BankReport.id).where(BankReport.sha256 == row.sha256)).first() is not None
+            return session.exec(select(BankReport.id).where(BankReport.sha256 == row.sha256)).first()
 
     def _apply(self, session: Session, report: Report, report_id: str) -> list[BankReportLine]:
         batch = session.exec(select(BankBatch).where(BankBatch.msg_id == report.original)).first()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from webapp.certificates.models import PaymentMethod, Purchase
+from webapp.payments.alipay_protocol import CURRENCY
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,20 @@ class Destination:
 def destination(purchase: Purchase, payable: frozenset[PaymentMethod]) -> Destination:
     """The account that paid for the order, or the customer's balance where the desk cannot reach that account."""
     method = PaymentMethod(purchase.payment_method)
-    if method not in payable:
+    if method not in payable or not _can_take(method, purchase):
         return Destination(PaymentMethod.BALANCE, label_of(PaymentMethod.BALANCE, ""), changed=True)
     return Destination(method, label_of(method, purchase.payment_account))
+
+
+def _can_take(method: PaymentMethod, purchase: Purchase) -> bool:
+    """Whether a connected way of paying can reach the account that paid for this order at all."""
+    match method:
+        case PaymentMethod.BANK:
+            return purchase.has_payer_account
+        case PaymentMethod.ALIPAY:
+            return purchase.currency == CURRENCY
+        case _:
+            return True
 
 
 def label_of(method: PaymentMethod, account: str) -> str:

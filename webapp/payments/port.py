@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from certlifecycle import Money
@@ -91,11 +91,15 @@ class PaymentGateway(Protocol):
     """A way of paying somebody back. Both calls are idempotent in ``refund_no`` and may be repeated at any time.
 
     ``in_flight`` is how long an order that was sent may still be on its way when nobody answered. Only when the
-    provider does not know it after that time is it sent again.
+    provider does not know it after that time is it sent again. ``zone`` is where the provider's days begin.
     """
 
     method: PaymentMethod
     in_flight: timedelta
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of the provider's days."""
 
     def refund(self, order: PayoutOrder) -> Answer:
         """Pay back, once however often it is called."""

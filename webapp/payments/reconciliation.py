@@ -2,10 +2,9 @@
 
 import io
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
-from enum import StrEnum
 
 from defusedcsv import csv  # type: ignore[import-untyped]  # it ships no types
 from sqlmodel import col, or_, select
@@ -14,32 +13,21 @@ from certlifecycle import Money
 from webapp.certificates.models import PaymentMethod
 from webapp.db import Database
 from webapp.payments.models import Payout, PayoutStatus
+from webapp.payments.models_books import DifferenceKind
 from webapp.payments.port import PaymentGateway, StatementLine, StatementMissing
 
 FURTHEST_BACK = timedelta(days=31)
 """How far before the day a payout's statement line is looked for. A provider may have paid long before we heard it."""
 
 
-class Kind(StrEnum):
-    """What a difference is."""
-
-    MISSING_THERE = "missing_there"
-    """We say it is paid, the provider does not."""
-    MISSING_HERE = "missing_here"
-    """The provider says it is paid, and we know of no such refund."""
-    NOT_CONFIRMED_HERE = "not_confirmed_here"
-    """The provider says it is paid, and we do not say so, or say that it was refused."""
-    AMOUNT_DIFFERS = "amount_differs"
-    PAID_TWICE = "paid_twice"
-    """The provider lists the same refund more than once."""
-
-
 WORDS = {
-    Kind.MISSING_THERE: "Confirmed here, but not in the provider's records. Ask the provider.",
-    Kind.MISSING_HERE: "In the provider's records, but no refund of this desk. Find out who made it.",
-    Kind.NOT_CONFIRMED_HERE: "Paid by the provider, but not confirmed here. Look at it before anything is paid.",
-    Kind.AMOUNT_DIFFERS: "The provider paid another amount than was confirmed here.",
-    Kind.PAID_TWICE: "The provider lists the same refund more than once. Ask for the money back.",
+    DifferenceKind.MISSING_THERE: "Confirmed here, but not in the provider's records. Ask the provider.",
+    DifferenceKind.MISSING_HERE: "In the provider's records, but no refund of this desk. Find out who made it.",
+    DifferenceKind.NOT_CONFIRMED_HERE: (
+        "Paid by the provider, but not confirmed here. Look at it before anything is paid."
+    ),
+    DifferenceKind.AMOUNT_DIFFERS: "The provider paid another amount than was confirmed here.",
+    DifferenceKind.PAID_TWICE: "The provider lists the same refund more than once. Ask for the money back.",
 }
 
 
@@ -57,7 +45,7 @@ class OurPayout:
 class Difference:
     """One refund on which the desk and the provider do not agree. An amount is empty on the side that has none."""
 
-    kind: Kind
+    kind: DifferenceKind
     refund_no: str
     ours: Money | None
     theirs: Money | None
@@ -67,13 +55,18 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of a day. ``compared`` counts the refunds looked at; ``missing`` says why there was no statement."""
+    """What came of a day.
+
+    ``compared`` counts the refunds looked at. ``missing`` says why there was no statement, and ``unchecked`` how many
+    payouts of ours could not be compared then.
+    """
 
     method: PaymentMethod
     day: date
     compared: int
     differences: tuple[Difference, ...]
     missing: str = ""
+    unchecked: int = 0
 
 
 def compare(
@@ -93,7 +86,7 @@ def compare(
         theirs[line.refund_no].append(line)
     listed = {line.refund_no for line in earlier} | theirs.keys()
     found = [
-        Difference(Kind.MISSING_THERE, one.refund_no, one.amount, None, one.settled_at)
+        Difference(DifferenceKind.MISSING_THERE, one.refund_no, one.amount, None, one.settled_at)
         for one in due
         if one.refund_no not in listed
     ]
@@ -105,25 +98,35 @@ def compare(
 def _differences(ours: OurPayout | None, lines: Sequence[StatementLine]) -> Iterable[Difference]:
     first = lines[0]
 
-    def differs(kind: Kind, line: StatementLine) -> Difference:
+    def differs(kind: DifferenceKind, line: StatementLine) -> Difference:
         return Difference(kind, line.refund_no, ours.amount if ours else None, line.amount, line.at, line.reference)
 
     if ours is None:
-        yield differs(Kind.MISSING_HERE, first)
+        yield differs(DifferenceKind.MISSING_HERE, first)
     elif not ours.confirmed:
-        yield differs(Kind.NOT_CONFIRMED_HERE, first)
+        yield differs(DifferenceKind.NOT_CONFIRMED_HERE, first)
     elif ours.amount != first.amount:
-        yield differs(Kind.AMOUNT_DIFFERS, first)
+        yield differs(DifferenceKind.AMOUNT_DIFFERS, first)
     for line in lines[1:]:
-        yield differs(Kind.PAID_TWICE, line)
+        yield differs(DifferenceKind.PAID_TWICE, line)
 
 
-def reconcile(database: Database, gateway: PaymentGateway, day: date, zone: tzinfo) -> Comparison:
-    """Compare a day of a provider's with the payouts of the desk; ``zone`` is the provider's."""
+def reconcile(
+    database: Database,
+    gateway: PaymentGateway,
+    day: date,
+    zone: tzinfo,
+    tell: Callable[[int, int], object] = lambda done, total: None,
+) -> Comparison:
+    """Compare a day of a provider's with the payouts of the desk; ``zone`` is the provider's.
+
+    ``tell`` is called with how many of how many statements are read.
+    """
+    missing = None
     try:
         statement = gateway.statement(day)
-    except StatementMissing as missing:
-        return Comparison(gateway.method, day, 0, (), str(missing))
+    except StatementMissing as wrong:
+        statement, missing = [], str(wrong)
     begin = datetime.combine(day, time(), zone)
     end = datetime.combine(day + timedelta(days=1), time(), zone)
     keys = {line.refund_no for line in statement}
@@ -136,19 +139,29 @@ def reconcile(database: Database, gateway: PaymentGateway, day: date, zone: tzin
     with database.reading() as session:
         payouts = session.exec(wanted).all()
     due = [one for one in payouts if one.status == PayoutStatus.CONFIRMED and begin <= one.updated_at < end]
-    earlier = _earlier(gateway, [one for one in due if one.refund_id not in keys], day, zone)
+    if missing is not None:
+        return Comparison(gateway.method, day, 0, (), missing, len(due))
+    earlier = _earlier(gateway, [one for one in due if one.refund_id not in keys], day, zone, tell)
     found = compare([_ours(one) for one in due], [_ours(one) for one in payouts], statement, earlier)
     return Comparison(gateway.method, day, len(keys | {one.refund_id for one in due}), tuple(found))
 
 
-def _earlier(gateway: PaymentGateway, unmatched: Sequence[Payout], day: date, zone: tzinfo) -> list[StatementLine]:
+def _earlier(
+    gateway: PaymentGateway,
+    unmatched: Sequence[Payout],
+    day: date,
+    zone: tzinfo,
+    tell: Callable[[int, int], object],
+) -> list[StatementLine]:
     """The statements of earlier days, as far back as what is not matched was begun."""
     if not unmatched:
         return []
     first = min(one.intended_at for one in unmatched).astimezone(zone).date()
     first = max(first, day - FURTHEST_BACK)
     lines: list[StatementLine] = []
-    for back in range(1, (day - first).days + 1):
+    days = (day - first).days
+    for back in range(1, days + 1):
+        tell(back, 1 + days)
         try:
             lines += gateway.statement(day - timedelta(days=back))
         except StatementMissing:

@@ -8,13 +8,23 @@ from certlifecycle import REVIEWERS, Event, Mover, Rule, State
 from certlifecycle.calendar import Promise, is_overdue
 from webapp.access import parts
 from webapp.accounts.models import Account
-from webapp.certificates.models import PaymentMethod, Purchase
+from webapp.certificates.models import PaymentMethod
 from webapp.certificates.names import display_name
 from webapp.certificates.present import account_words
-from webapp.payments.destination import label_of
 from webapp.payments.models import Payout, PayoutStatus
 from webapp.refunds.forms import REASON_WORDS
 from webapp.refunds.models import Outcome, Refund, RefundApproval, RefundReason
+from webapp.refunds.paying import (
+    SENT_TO,
+    Returned,
+    account_of,
+    again_words,
+    detour,
+    method_in_use,
+    on_its_way,
+    payouts_now,
+    returned,
+)
 from webapp.refunds.present import between, promise_words
 from webapp.refunds.queries import Listed, RefundFile
 from webapp.wording import words
@@ -53,9 +63,10 @@ def standing(
     where = account_words(refund.destination, viewer)
     match refund.outcome:
         case Outcome.OPEN:
-            return _open(refund, approvals)
+            return _open(refund, approvals, payouts)
         case Outcome.APPROVED:
-            return _approved(payouts_now(refund, payouts), where)
+            label, sentence = on_its_way(payouts_now(refund, payouts), where)
+            return Standing("money", "banknote-arrow-up", label, sentence, Mover.SYSTEM)
         case Outcome.REFUNDED:
             return Standing(
                 "good",
@@ -77,14 +88,11 @@ def standing(
             )
 
 
-def _open(refund: Refund, approvals: Sequence[RefundApproval]) -> Standing:
+def _open(refund: Refund, approvals: Sequence[RefundApproval], payouts: Sequence[Payout]) -> Standing:
     promise = Promise(refund.soonest, refund.latest)
     desk = parts().desk
     if refund.round > 1:
-        label, sentence = (
-            "In review again",
-            "It was approved, but no account could take the money. A reviewer looks at it again.",
-        )
+        label, sentence = "In review again", again_words(refund, payouts)
     elif approvals:
         label, sentence = "In review", "Approved by a first reviewer; a second one decides."
     else:
@@ -94,27 +102,6 @@ def _open(refund: Refund, approvals: Sequence[RefundApproval]) -> Standing:
         return Standing("warn", "clock-alert", label, f"{sentence} {late}", Mover.REVIEWER)
     answer = f"There will be an answer {promise_words(promise)}."
     return Standing("money", "receipt-text", label, f"{sentence} {answer}", Mover.REVIEWER)
-
-
-def payouts_now(refund: Refund, payouts: Sequence[Payout]) -> list[Payout]:
-    """The attempts since the latest decision; those of an earlier round have failed for good."""
-    return [one for one in payouts if one.round == refund.round]
-
-
-def _approved(payouts: Sequence[Payout], where: str) -> Standing:
-    last = payouts[-1] if payouts else None
-    label = "Approved, not yet paid"
-    sentence = f"The money is about to be sent to {where}. It is not refunded before the payment provider confirms it."
-    if last is not None and last.status == PayoutStatus.SENT:
-        label = "Sent, not yet confirmed"
-        sentence = "The money was sent. It is refunded once the payment provider confirms it."
-    elif last is not None and last.status == PayoutStatus.UNKNOWN:
-        label = "Sent, no answer yet"
-        sentence = (
-            "The payment provider has not said what became of the payment. We keep asking; nothing is guessed "
-            "and nothing is paid twice."
-        )
-    return Standing("money", "banknote-arrow-up", label, sentence, Mover.SYSTEM)
 
 
 def steps(case: RefundFile) -> list[Step]:
@@ -129,23 +116,26 @@ def steps(case: RefundFile) -> list[Step]:
             return [
                 applied,
                 Step("failed", "Refused", _at(refund.decided_at)),
-                Step("skipped", "Money sent"),
+                Step("skipped", SENT_TO[PaymentMethod(refund.method)]),
                 Step("skipped", "Refunded"),
             ]
         case Outcome.OPEN:
             note = "One of two approvals" if case.approvals else ""
             answer = f"Answer {between(refund.soonest, refund.latest)}"
-            todo = [Step("todo", label) for label in ("Approved", "Money sent", "Refunded")]
+            sent_to = SENT_TO[PaymentMethod(refund.method)]
+            todo = [Step("todo", label) for label in ("Approved", sent_to, "Refunded")]
             return [applied, Step("present", "In review", answer, note), *todo]
     decided = _at(refund.decided_at)
     payouts = payouts_now(refund, case.payouts)
     sent = next((one for one in reversed(payouts) if one.status in _UNDER_WAY), None)
     done = refund.outcome == Outcome.REFUNDED
+    sent_to = SENT_TO[method_in_use(refund, payouts)]
+    note = f"Reference {sent.reference}" if sent and sent.reference and not done else ""
     return [
         applied,
         Step("done", "Reviewed", decided),
         Step("done" if sent or done else "present", "Approved", decided),
-        Step("done" if done else "present" if sent else "todo", "Money sent", _at(sent.intended_at if sent else None)),
+        Step("done" if done else "present" if sent else "todo", sent_to, _at(sent.intended_at if sent else None), note),
         Step("done" if done else "todo", "Refunded", _at(refund.paid_at)),
     ]
 
@@ -191,39 +181,15 @@ def attempts(case: RefundFile, viewer: Account) -> list[Attempt]:
     for payout in case.payouts:
         tone, result = ATTEMPT_WORDS[PayoutStatus(payout.status)]
         account = account_of(PaymentMethod(payout.method), case.file.purchase, viewer)
-        # The provider's answers are for people; what the desk notes of a connection is not.
-        detail = payout.detail or "" if payout.status == PayoutStatus.REFUSED else ""
+        # The provider's answers are for people; what the desk notes of a connection is for reviewers.
+        is_told = payout.status == PayoutStatus.REFUSED or viewer.role in REVIEWERS
+        detail = payout.detail or "" if is_told else ""
         found.append(Attempt(account, result, detail, payout.reference or "", payout.updated_at, tone))
     return found
 
 
-def detour(case: RefundFile, viewer: Account) -> str | None:
-    """Why the money goes to another account than the one that paid, if it does."""
-    refund, purchase = case.refund, case.file.purchase
-    paid_with = account_of(PaymentMethod(purchase.payment_method), purchase, viewer)
-    balance = account_of(PaymentMethod.BALANCE, purchase, viewer)
-    tried = payouts_now(refund, case.payouts)
-    refused = [one for one in tried if one.status == PayoutStatus.REFUSED and one.method == refund.method]
-    if refused and refund.method != PaymentMethod.BALANCE and refund.outcome in (Outcome.APPROVED, Outcome.REFUNDED):
-        answer = f" Its answer: {refused[0].detail}" if refused[0].detail else ""
-        went = "went" if refund.outcome == Outcome.REFUNDED else "goes"
-        return f"{_upper(paid_with)} could not take the money, so it {went} to {balance}.{answer}"
-    if refund.method != purchase.payment_method:
-        return f"The order was paid with {paid_with}. This shop cannot pay back to it, so the money goes to {balance}."
-    return None
-
-
-def account_of(method: PaymentMethod, purchase: Purchase, viewer: Account) -> str:
-    """An account of this order's customer in words: what paid, or their balance."""
-    return account_words(label_of(method, purchase.payment_account), viewer)
-
-
 def _paid_to(refund: Refund, viewer: Account) -> str:
     return account_words(refund.paid_to or refund.destination, viewer)
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 # Pages
@@ -256,9 +222,11 @@ class Progress:
     rule: str
     destination: str
     detour: str | None
+    returned: Returned | None
     attempts: list[Attempt]
     offers: dict[str, Offer]
     is_live: bool
+    is_being_paid: bool
     is_reviewer: bool
 
 
@@ -274,7 +242,9 @@ def progress_of(case: RefundFile, viewer: Account) -> Progress:
         promise=between(refund.soonest, refund.latest),
         rule=RULE_WORDS[Rule(refund.rule)],
         destination=_paid_to(refund, viewer),
-        detour=detour(case, viewer),
+        detour=detour(refund, case.file.purchase, case.payouts, viewer),
+        returned=returned(refund, case.file.purchase, case.payouts, viewer),
+        is_being_paid=refund.outcome == Outcome.APPROVED,
         attempts=attempts(case, viewer),
         offers=_offers(case, viewer),
         # A refused application goes on living while its certificate waits for the customer's answer.

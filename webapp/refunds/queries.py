@@ -10,7 +10,7 @@ from certlifecycle import REFUND_STATES
 from webapp.access import parts, visible_to
 from webapp.accounts.models import Account
 from webapp.certificates.facts import approvals_of
-from webapp.certificates.models import Certificate
+from webapp.certificates.models import Certificate, PaymentMethod
 from webapp.columns import UtcDateTime
 from webapp.desk import File
 from webapp.errors import NotFound
@@ -70,9 +70,10 @@ def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile
 
 def payouts_of(session: Session, refund_ids: Sequence[str]) -> Sequence[Payout]:
     """The attempts to pay these refunds, the earliest first."""
-    return session.exec(
-        select(Payout).where(col(Payout.refund_id).in_(refund_ids)).order_by(col(Payout.intended_at), col(Payout.id))
-    ).all()
+    # The balance is tried last, also where two attempts were begun in the same instant.
+    is_last = sa.case((col(Payout.method) == PaymentMethod.BALANCE, 1), else_=0)
+    order = (col(Payout.round), col(Payout.intended_at), is_last, col(Payout.id))
+    return session.exec(select(Payout).where(col(Payout.refund_id).in_(refund_ids)).order_by(*order)).all()
 
 
 def refunds_of(

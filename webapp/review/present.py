@@ -20,7 +20,9 @@ from webapp.desk import File
 from webapp.payments.destination import label_of
 from webapp.refunds.forms import REASON_WORDS
 from webapp.refunds.models import Outcome, RefundReason
+from webapp.refunds.paying import Returned, returned
 from webapp.refunds.progress import RULE_WORDS
+from webapp.refunds.queries import payouts_of
 from webapp.review.queries import (
     KINDS,
     PAGE_SIZE,
@@ -182,6 +184,7 @@ class Item:
     countdown: str
     pace: str
     approvals: str | None
+    returned: Returned | None
     refusals: dict[str, str | None]
     can_revoke: bool
 
@@ -213,6 +216,7 @@ def item(session: Session, file: File, viewer: Account) -> Item:
         countdown=due_words(due_at, now) if due_at else "",
         pace=pace(due_at, now) if due_at else "normal",
         approvals=approval_words(file, viewer),
+        returned=returned(refund, purchase, payouts_of(session, [refund.id]), viewer) if refund else None,
         refusals={event.value: _why(permission) for event, permission in permissions.items()},
         can_revoke=Event.REVOKE in permissions and permissions[Event.REVOKE].offered,
     )
