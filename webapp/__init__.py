@@ -91,7 +91,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     if parts.settings.demo_zone is not None:
         app.register_blueprint(demo_dns.blueprint(demo_dns.DemoZone(parts.settings.demo_zone)))
     # Machines ask here, without a session and without our forms.
-    authority = make_authority(parts.authority)
+    authority = make_authority(parts.builtin)
     csrf.exempt(authority)
     app.register_blueprint(authority)
     for endpoint, view in app.view_functions.items():

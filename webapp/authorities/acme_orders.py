@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from certlifecycle import RevocationReason
-from webapp.authorities.acme_models import AcmeOrder, AcmeStep
+from webapp.authorities.acme_models import AcmeAuthorization, AcmeOrder, AcmeStep
 from webapp.authorities.port import (
     CLOCK_SKEW,
     AuthorityRefused,
@@ -25,6 +25,8 @@ from webapp.authorities.port import (
     Pending,
     Processing,
     Progress,
+    Proof,
+    Proved,
     Sighting,
     read_issued,
 )
@@ -32,6 +34,7 @@ from webapp.columns import new_id
 from webapp.db import Database, rows_changed
 
 FINAL_STEPS = (AcmeStep.ISSUED, AcmeStep.FAILED)
+STEPS_PAST_PROOF = (AcmeStep.FINALIZING, AcmeStep.DOWNLOADING, AcmeStep.ISSUED)
 
 CLAIM_LASTS = timedelta(minutes=1)
 """How long a claim lasts after the latest change: longer than any one request may take."""
@@ -147,8 +150,24 @@ def standing(order: AcmeOrder) -> Progress:
         return Issued(read_issued(order.pem))
     if order.step is AcmeStep.FAILED and order.problem:
         return Failed(order.problem)
+    return _under_way(order)
+
+
+def _under_way(order: AcmeOrder) -> Pending | Processing:
     challenges = _awaited(order)
-    return Pending(challenges) if challenges else Processing()
+    return Pending(challenges) if challenges else Processing(order.next_at)
+
+
+def proof_of(order: AcmeOrder, others: Sequence[str]) -> Proof:
+    """Where the proof of an order stands according to its row; ``others`` are the orders that share it."""
+    if order.step is AcmeStep.FAILED and order.problem:
+        return Failed(order.problem)
+    if order.ready_at is None and order.step not in STEPS_PAST_PROOF:
+        return _under_way(order)
+    records = read_authorizations(order.authorizations)
+    kinds = sorted({challenge.kind for one in records for challenge in one.answered})
+    # What the server was never told to look at in this order it has seen at some other time, for some other order.
+    return Proved(tuple(others), not all(one.answered for one in records), tuple(kinds))
 
 
 def awaited_challenges(session: Session, order_key: str) -> tuple[Challenge, ...]:
@@ -161,7 +180,7 @@ def awaited_challenges(session: Session, order_key: str) -> tuple[Challenge, ...
 
 
 def _awaited(order: AcmeOrder) -> tuple[Challenge, ...]:
-    if order.step is not AcmeStep.PROVING:
+    if order.step is not AcmeStep.PROVING or order.ready_at is not None:
         return ()
     return tuple(
         challenge.shown(one.domain)
@@ -204,6 +223,27 @@ class AcmeOrderBook:
     def by_serial(self, serial: str) -> AcmeOrder | None:
         """The order that became the certificate with a serial number (canonical hex)."""
         return self._find(col(AcmeOrder.serial) == serial)
+
+    def note_proofs(self, order: AcmeOrder, urls: Sequence[str]) -> None:
+        """Note which authorizations the server has put into a claimed order, before anything is done about them."""
+        with self._database.writing() as session:
+            known = session.scalars(
+                sa.select(col(AcmeAuthorization.url)).where(col(AcmeAuthorization.order_ref) == order.ref)
+            ).all()
+            new = dict.fromkeys(url for url in urls if url not in known)
+            session.add_all(AcmeAuthorization(order_ref=order.ref, url=url) for url in new)
+
+    def sharers(self, order: AcmeOrder) -> tuple[str, ...]:
+        """The keys of the other orders that were asked for one of the same proofs."""
+        urls = [one.url for one in read_authorizations(order.authorizations)]
+        query = (
+            sa.select(col(AcmeOrder.order_key))
+            .join(AcmeAuthorization, col(AcmeAuthorization.order_ref) == AcmeOrder.ref)
+            .where(col(AcmeAuthorization.url).in_(urls), col(AcmeOrder.ref) != order.ref)
+            .distinct()
+        )
+        with self._database.reading() as session:
+            return tuple(session.scalars(query))
 
     def claim(self, order: AcmeOrder) -> AcmeOrder | None:
         """Claim an order, and return the row as it is then; ``None`` while another worker has it."""
