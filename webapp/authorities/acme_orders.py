@@ -95,6 +95,11 @@ class AuthorizationRecord:
         return tuple(one for one in self.challenges if one.answered_at is not None)
 
     @property
+    def met(self) -> str | None:
+        """The kind of the challenge by which it became valid; ``None`` where the server was not told to look."""
+        return next((one.kind for one in self.answered), None)
+
+    @property
     def awaits_customer(self) -> bool:
         """Whether something has yet to be published, or what is published does not satisfy the server."""
         return self.status == "pending" and (not self.answered or any(one.complaint for one in self.answered))
@@ -165,18 +170,50 @@ def proof_of(order: AcmeOrder, others: Sequence[str]) -> Proof:
     if order.ready_at is None and order.step not in STEPS_PAST_PROOF:
         return _under_way(order)
     records = read_authorizations(order.authorizations)
-    kinds = sorted({challenge.kind for one in records for challenge in one.answered})
+    kinds = sorted({one.met for one in records if one.met})
     # What the server was never told to look at in this order it has seen at some other time, for some other order.
     return Proved(tuple(others), not all(one.answered for one in records), tuple(kinds))
 
 
+@dataclass(frozen=True, slots=True)
+class ShownProof:
+    """The proof of an order as the worker last saw it: for the pages.
+
+    ``challenges`` are what the customer still has to publish, ``proved`` the names that the server has settled, each
+    with the kind of the challenge that was met, or with none where it was taken as proved. ``is_placed`` says that the
+    server has the order, ``is_ready`` that every name is proved, ``is_renewed`` that the server let an earlier order
+    lapse, and with it the values that were published for it.
+    """
+
+    challenges: tuple[Challenge, ...]
+    proved: tuple[tuple[str, str | None], ...]
+    is_placed: bool
+    is_ready: bool
+    is_renewed: bool
+
+
+def shown_proof(session: Session, order_key: str) -> ShownProof | None:
+    """The proof of an order; ``None`` where no ACME authority has the order."""
+    order = session.scalar(sa.select(AcmeOrder).where(col(AcmeOrder.order_key) == order_key))
+    if order is None:
+        return None
+    records = read_authorizations(order.authorizations)
+    return ShownProof(
+        _awaited(order),
+        tuple((one.domain, one.met) for one in records if one.status == "valid"),
+        order.order_url is not None,
+        order.ready_at is not None or order.step in STEPS_PAST_PROOF,
+        order.orders_placed > 1,
+    )
+
+
 def awaited_challenges(session: Session, order_key: str) -> tuple[Challenge, ...]:
-    """What a customer still has to publish for an order, as the worker last saw it: for the pages.
+    """What a customer still has to publish for an order, as the worker last saw it.
 
     Empty when nothing is the customer's move, or no ACME authority has the order.
     """
-    order = session.scalar(sa.select(AcmeOrder).where(col(AcmeOrder.order_key) == order_key))
-    return () if order is None else _awaited(order)
+    proof = shown_proof(session, order_key)
+    return () if proof is None else proof.challenges
 
 
 def _awaited(order: AcmeOrder) -> tuple[Challenge, ...]:

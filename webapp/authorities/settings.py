@@ -55,6 +55,10 @@ class AuthoritySettings:
         """The name of the authority that new orders of a product go to."""
         return self.by_product.get(product, self.default)
 
+    def by_acme(self, product: str) -> bool:
+        """Whether new orders of a product go to an ACME server, which takes the names from the CSR."""
+        return self.name_for(product) != BUILTIN
+
 
 def read_authority_settings(environ: Mapping[str, str], products: Collection[str]) -> AuthoritySettings:
     """Read the settings of the authorities. Raises ChoiceError naming the first one that is malformed.

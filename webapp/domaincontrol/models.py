@@ -75,6 +75,10 @@ class DomainControl(SQLModel, table=True):
         """Until when a submission is looked at, with this patience since the customer was given the value."""
         return (self.given_at or self.created_at) + min(waits, LIFETIME)
 
+    def proof_ends_at(self, since: datetime, waits: timedelta) -> datetime:
+        """The same for what an authority asks for although the submission is approved ``since`` that instant."""
+        return max(self.given_at or since, since) + waits
+
     def challenge(self, names: list[str]) -> Challenge:
         """What is looked for, and where; raises :class:`ValueError` as :func:`~.tokens.domain_of` does."""
         domain, wildcard = domain_of(names)

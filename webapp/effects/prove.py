@@ -71,7 +71,7 @@ def wait_for_proof(desk: Desk, file: File, control: DomainControl, patience: Pat
     What is left needs no reviewer, so the patience is that of automatic checks.
     """
     certificate, now = file.certificate, desk.clock()
-    ends = max(control.given_at or now, certificate.state_since) + patience.automatic
+    ends = control.proof_ends_at(certificate.state_since, patience.automatic)
     if now < ends:
         desk.postpone(certificate.id, certificate.version, min(now + pause_of(control), ends), "")
         return

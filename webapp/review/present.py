@@ -21,6 +21,7 @@ from webapp.payments.destination import label_of
 from webapp.refunds.forms import REASON_WORDS
 from webapp.refunds.models import Outcome, RefundReason
 from webapp.refunds.progress import RULE_WORDS
+from webapp.review.proof import ProofView, proof_view
 from webapp.review.queries import (
     KINDS,
     PAGE_SIZE,
@@ -173,6 +174,7 @@ class Item:
     earlier: str
     paid_with: str
     request: Request | None
+    proof: ProofView | None
     history: list[Happening]
     reason: str | None
     rule: str | None
@@ -204,6 +206,7 @@ def item(session: Session, file: File, viewer: Account) -> Item:
         earlier=earlier_words(customer),
         paid_with=account_words(paid_with, viewer),
         request=_request(certificate),
+        proof=proof_view(session, file),
         history=timeline(session, certificate.id, viewer),
         reason=REASON_WORDS[RefundReason(refund.reason_code)] if refund else None,
         rule=RULE_WORDS[Rule(refund.rule)] if refund else None,
