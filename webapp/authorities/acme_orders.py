@@ -163,16 +163,21 @@ def _under_way(order: AcmeOrder) -> Pending | Processing:
     return Pending(challenges) if challenges else Processing(order.next_at)
 
 
-def proof_of(order: AcmeOrder, others: Sequence[str]) -> Proof:
-    """Where the proof of an order stands according to its row; ``others`` are the orders that share it."""
+def proof_of(order: AcmeOrder, sharers: Sequence[AcmeOrder]) -> Proof:
+    """Where the proof of an order stands according to its row; ``sharers`` are the orders with one of its proofs."""
     if order.step is AcmeStep.FAILED and order.problem:
         return Failed(order.problem)
     if order.ready_at is None and order.step not in STEPS_PAST_PROOF:
         return _under_way(order)
-    records = read_authorizations(order.authorizations)
-    kinds = sorted({one.met for one in records if one.met})
-    # What the server was never told to look at in this order it has seen at some other time, for some other order.
-    return Proved(tuple(others), not all(one.answered for one in records), tuple(kinds))
+    met = {
+        record.url: record.met
+        for one in (*sharers, order)
+        for record in read_authorizations(one.authorizations)
+        if record.met
+    }
+    kinds = [met.get(one.url) for one in read_authorizations(order.authorizations)]
+    # What the server was never told to look at it has seen at some other time, for nobody whom we know.
+    return Proved(tuple(one.order_key for one in sharers), None in kinds, tuple(kind for kind in kinds if kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,17 +275,13 @@ class AcmeOrderBook:
             new = dict.fromkeys(url for url in urls if url not in known)
             session.add_all(AcmeAuthorization(order_ref=order.ref, url=url) for url in new)
 
-    def sharers(self, order: AcmeOrder) -> tuple[str, ...]:
-        """The keys of the other orders that were asked for one of the same proofs."""
+    def sharers(self, order: AcmeOrder) -> list[AcmeOrder]:
+        """The other orders in which one of the same proofs was ever asked for."""
         urls = [one.url for one in read_authorizations(order.authorizations)]
-        query = (
-            sa.select(col(AcmeOrder.order_key))
-            .join(AcmeAuthorization, col(AcmeAuthorization.order_ref) == AcmeOrder.ref)
-            .where(col(AcmeAuthorization.url).in_(urls), col(AcmeOrder.ref) != order.ref)
-            .distinct()
-        )
+        asked = sa.select(col(AcmeAuthorization.order_ref)).where(col(AcmeAuthorization.url).in_(urls))
+        query = sa.select(AcmeOrder).where(col(AcmeOrder.ref).in_(asked), col(AcmeOrder.ref) != order.ref)
         with self._database.reading() as session:
-            return tuple(session.scalars(query))
+            return list(session.scalars(query))
 
     def claim(self, order: AcmeOrder) -> AcmeOrder | None:
         """Claim an order, and return the row as it is then; ``None`` while another worker has it."""

@@ -148,9 +148,9 @@ def _findings(control: DomainControl | None, proof: ShownProof | None) -> list[F
         FindingView(display_name(name), "The certificate authority has seen that it is yours.", True)
         for name, _ in proof.proved
     ]
-    looked = [
-        FindingView(_label(one, several=several), one.finding, one.seen) for one in proof.challenges if one.finding
-    ]
+    # Records before files, as the instructions have them.
+    ordered = sorted(proof.challenges, key=lambda one: one.kind)
+    looked = [FindingView(_label(one, several=several), one.finding, one.seen) for one in ordered if one.finding]
     return settled + looked
 
 

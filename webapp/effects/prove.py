@@ -58,7 +58,9 @@ def note_proof(desk: Desk, file: File, proof: Proved, control: DomainControl) ->
 
 def note_challenges(desk: Desk, control: DomainControl, challenges: Sequence[Challenge]) -> DomainControl:
     """Note what the authority asks the customer for, and what stands there."""
-    findings = tuple(Finding(METHODS[one.kind], one.seen, one.finding, 0, 0) for one in challenges)
+    # Records before files, as the instructions have them.
+    ordered = sorted(challenges, key=lambda one: one.kind)
+    findings = tuple(Finding(METHODS[one.kind], one.seen, one.finding, 0, 0) for one in ordered)
     looks = [one.checked_at for one in challenges if one.checked_at]
     now = desk.clock()
     return note_asked(desk.database, control.submission_id, now, findings, max(looks, default=now))
