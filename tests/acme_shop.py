@@ -5,6 +5,7 @@ For one process, :func:`open_acme_shop`; for real processes and browsers, :func:
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,7 @@ def tasks_on(page: Page) -> list[Task]:
         if row.find("dt") is not None and any("data-copy" in one.attrib for one in row.iter("button"))
     ]
     kinds = {"Name": "dns-01", "Address": "http-01"}
-    return [
-        Task(kinds[label], location, value)
-        for (label, location), (_, value) in zip(facts, facts[1:], strict=False)
-        if label in kinds
-    ]
+    return [Task(kinds[label], location, value) for (label, location), (_, value) in pairwise(facts) if label in kinds]
 
 
 def publish(challenges: ChallengeServer, task: Task) -> None:

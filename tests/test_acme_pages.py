@@ -104,7 +104,7 @@ def test_the_built_in_authority_keeps_the_desk_s_own_control(acme_shop, front):
     shop = acme_shop(front, default="builtin", ov="acme")
     dv, ov = shop.submitted(), shop.submitted(product="ov")
     page = shop.page(dv)
-    assert [one.location for one in tasks_on(page)][0] == "_desk.www.example.com"
+    assert tasks_on(page)[0].location == "_desk.www.example.com"
     assert "_acme-challenge" not in page.text
     assert tasks_on(shop.page(ov))[0].location == "_acme-challenge.www.example.com"
     challenge = shop.control_of(dv).challenge(dv.names)
