@@ -1,9 +1,10 @@
-"""Fixtures of the tests of the ACME authority: one Pebble for a file; a desk and a front for each test."""
+"""Fixtures of the tests of the ACME authority: one Pebble for a file; a desk, a shop and a front for each test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from acme_shop import AcmeShop, open_acme_shop
 from acme_support import Desk, open_database
 from ca_support import HandClock
 from conftest import required
@@ -44,3 +45,19 @@ def front(pebble: Pebble) -> Iterator[Front]:
     front = Front(pebble)
     yield front
     front.close()
+
+
+@pytest.fixture
+def acme_shop(pebble: Pebble, sqlite_url: str, tmp_path: Path) -> Iterator[Callable[..., AcmeShop]]:
+    """Open shops that have Pebble issue: ``acme_shop(front, default="builtin", ov="acme")``."""
+    opened: list[AcmeShop] = []
+
+    def open_one(front: Front | None = None, *, database_url: str = sqlite_url, **by_product: str) -> AcmeShop:
+        shop = open_acme_shop(database_url, tmp_path / "data", pebble, front, **by_product)
+        opened.append(shop)
+        return shop
+
+    yield open_one
+    for shop in opened:
+        shop.close()
+    pebble.challenges.clear()

@@ -90,6 +90,7 @@ class ChallengeServer:
     http_port: int
     control_port: int
     process: subprocess.Popen[bytes]
+    published: list[tuple[str, str]] = field(default_factory=list)
 
     @classmethod
     def start(cls, folder: Path) -> "ChallengeServer":
@@ -107,10 +108,20 @@ class ChallengeServer:
 
     def publish(self, kind: str, location: str, value: str) -> None:
         """Put a value where a challenge wants it."""
+        self.published.append((kind, location))
         if kind == "http-01":
             self._control("add-http01", token=location.rpartition("/")[2], content=value)
         else:
             self._control("set-txt", host=f"{location}.", value=value)
+
+    def clear(self) -> None:
+        """Take away all that was published."""
+        while self.published:
+            kind, location = self.published.pop()
+            if kind == "http-01":
+                self._control("del-http01", token=location.rpartition("/")[2])
+            else:
+                self._control("clear-txt", host=f"{location}.")
 
     def stop(self) -> None:
         """End it."""

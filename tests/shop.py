@@ -28,6 +28,7 @@ from webapp.certificates.models import Certificate, Channel, History, PaymentMet
 from webapp.columns import new_id
 from webapp.config import Settings, load
 from webapp.desk import WORK_DUE_IN, By
+from webapp.domaincontrol.http import Visitor
 from webapp.effects import Effects
 from webapp.parts import Parts, assemble
 from webapp.payments.ledger import CASH, transfer, wallet
@@ -88,9 +89,10 @@ class Shop:
 
     settings: Settings
     clock: Clock = field(default_factory=Clock)
+    visitor: Visitor | None = None
 
     def __post_init__(self) -> None:
-        self.parts: Parts = assemble(self.settings, self.clock)
+        self.parts: Parts = assemble(self.settings, self.clock, visitor=self.visitor)
         self.desk = self.parts.desk
         self.database = self.parts.database
         self.effects = Effects(self.desk, self.parts.authority, self.parts.gateways)

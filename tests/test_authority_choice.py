@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from acme_support import Credulous, csr_for, open_database
 from ca_support import HandClock
+from pebble import Tls
 
 from certlifecycle import RevocationReason
 from webapp.authorities.acme_authority import AcmeAuthority
@@ -45,8 +46,7 @@ def test_without_settings_the_built_in_authority_issues_everything():
 
 
 def test_an_acme_server_and_what_it_issues(tmp_path):
-    ca_file = tmp_path / "ca.pem"
-    ca_file.touch()
+    ca_file = Tls.make(tmp_path).certificate
     settings = read_authority_settings(
         {
             "AUTHORITIES": "builtin, ov = acme, wildcard=acme-other-eu",
@@ -91,7 +91,10 @@ def test_a_product_alone_leaves_the_others_as_they_are():
         ({"ACME_OTHER_DIRECTORY": "ca.example.com"}, "ACME_OTHER_DIRECTORY must be an https address"),
         ({f"ACME_{'A' * 40}_DIRECTORY": DIRECTORY}, "is too long"),
         ({"ACME_DIRECTORY": DIRECTORY, "ACME_CONTACT": "nobody"}, "ACME_CONTACT must be a mail address"),
+        ({"ACME_DIRECTORY": "https://ca.example.com:port/"}, "ACME_DIRECTORY must be an https address"),
+        ({"ACME_DIRECTORY": "https://[ca.example.com/"}, "ACME_DIRECTORY must be an https address"),
         ({"ACME_DIRECTORY": DIRECTORY, "ACME_CA_FILE": "/no/such/file"}, "ACME_CA_FILE: there is no file"),
+        ({"ACME_DIRECTORY": DIRECTORY, "ACME_CA_FILE": __file__}, "is no file with certificates in PEM"),
         ({"ACME_DIRECTORY": DIRECTORY, "ACME_EAB_KID": "kid"}, "ACME_EAB_KID and ACME_EAB_HMAC_KEY belong together"),
         (
             {"ACME_DIRECTORY": DIRECTORY, "ACME_EAB_KID": "kid", "ACME_EAB_HMAC_KEY": "+"},

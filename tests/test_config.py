@@ -11,6 +11,7 @@ import pytest
 from money_support import at_once
 
 from certlifecycle import PRESETS
+from webapp.authorities.settings import AuthoritySettings
 from webapp.config import SettingError, Settings, load
 from webapp.payments.settings import PaymentSettings
 
@@ -48,6 +49,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         languages=(),
         policy=PRESETS["30-days-from-issue"],
         ca_url="http://127.0.0.1:8000/ca",
+        authorities=AuthoritySettings(),
         domain_control=True,
         resolvers=(),
         caa_identity="127.0.0.1",

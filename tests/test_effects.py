@@ -144,13 +144,14 @@ def test_an_authority_that_is_away_is_asked_again_later(
         effects.run(kind, certificate.id)
     waiting = any_shop.get(certificate.id)
     assert (waiting.state, waiting.version) == (state, certificate.version)
-    assert waiting.work_error == "AuthorityUnavailable: The authority does not answer."
+    assert (waiting.work_error, waiting.held_up) == ("The authority does not answer.",) * 2
     assert waiting.due_at == certificate.due_at
     # The reconciler hands it in again, and then it succeeds.
     assert reconcile(any_shop.desk, any_shop.clock.advance(minutes=1)) == 1
     effects.run(kind, certificate.id)
     done = any_shop.get(certificate.id)
     assert (done.state, done.work_error, done.due_at, done.attempts) == (reached, None, None, 0)
+    assert done.held_up is None
 
 
 @pytest.mark.parametrize("immediately", [True, False], ids=["at once", "after a look"])

@@ -107,7 +107,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
         csrf.exempt(notifications)
         app.register_blueprint(notifications)
     # Machines ask here, without a session and without our forms.
-    authority = make_authority(parts.authority)
+    authority = make_authority(parts.builtin)
     csrf.exempt(authority)
     app.register_blueprint(authority)
     for endpoint, view in app.view_functions.items():

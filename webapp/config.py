@@ -16,7 +16,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
-from webapp.domaincontrol.dns import Nameserver, read_nameservers
+from webapp.authorities.settings import AuthoritySettings, ChoiceError, read_authority_settings
+from webapp.catalogue import PRODUCTS
+from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_nameservers
 from webapp.locales.catalogues import offered
 from webapp.mail.settings import MailSettingError, MailSettings, load_mail
 from webapp.payments.settings import PaymentSettingError, PaymentSettings, load_payments
@@ -49,6 +51,7 @@ class Settings:
     languages: tuple[str, ...]
     policy: RefundPolicy
     ca_url: str
+    authorities: AuthoritySettings
     domain_control: bool
     resolvers: tuple[Nameserver, ...]
     caa_identity: str
@@ -143,6 +146,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     except OSError as wrong:
         raise SettingError(f"DATA_DIR: {data_dir} cannot be used ({wrong.strerror})") from None
 
+    # Whether the worker looks for itself if a domain is the customer's; without it reviewers alone verify.
+    domain_control = text("DOMAIN_CONTROL", "on") == "on"
+    # The DNS resolvers that are asked, as addresses with or without port; none means those of the machine.
+    resolvers = _resolvers(text("RESOLVERS", ""))
+
     return Settings(
         data_dir=data_dir,
         database_url=database_url,
@@ -166,10 +174,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         languages=languages,
         policy=policy,
         ca_url=ca_url,
-        # Whether the worker looks for itself if a domain is the customer's; without it reviewers alone verify.
-        domain_control=text("DOMAIN_CONTROL", "on") == "on",
-        # The DNS resolvers that are asked, as addresses with or without port; none means those of the machine.
-        resolvers=_resolvers(text("RESOLVERS", "")),
+        # AUTHORITIES says who issues for which product; ACME_… set up the servers among them.
+        authorities=_authorities(environ, domain_control=domain_control, resolvers=resolvers),
+        domain_control=domain_control,
+        resolvers=resolvers,
         # The name by which CAA records let the built-in authority issue (RFC 8659).
         caa_identity=text("CAA_IDENTITY", urlsplit(public_url).hostname or "localhost"),
         # SMTP_URL, SMTP_CA_FILE, MAIL_FROM, MAIL_REPLY_TO; without a server mails land as files in DATA_DIR/mail.
@@ -267,6 +275,24 @@ def _payments(environ: Mapping[str, str]) -> PaymentSettings:
         return load_payments(environ)
     except PaymentSettingError as wrong:
         raise SettingError(str(wrong)) from None
+
+
+def _authorities(
+    environ: Mapping[str, str], *, domain_control: bool, resolvers: tuple[Nameserver, ...]
+) -> AuthoritySettings:
+    """An ACME server fails an order for good when it finds a wrong value, so the desk must be able to look before."""
+    try:
+        authorities = read_authority_settings(environ, PRODUCTS)
+    except ChoiceError as wrong:
+        raise SettingError(str(wrong)) from None
+    if authorities.servers and not domain_control:
+        raise SettingError("DOMAIN_CONTROL must be on where an ACME server is set up: the desk looks before it does")
+    if authorities.servers and not resolvers:
+        try:
+            system_nameservers()
+        except ValueError as missing:
+            raise SettingError(f"RESOLVERS must be set where an ACME server is set up: {missing}") from None
+    return authorities
 
 
 def _resolvers(value: str) -> tuple[Nameserver, ...]:

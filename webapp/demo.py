@@ -4,6 +4,7 @@ Everything goes through the door and the effects, with a clock that runs through
 written into the tables by hand.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from sqlmodel import Session, func, select
 from certlifecycle import Event, Money, Role, State
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import hash_password
+from webapp.authorities.settings import AuthoritySettings
 from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import Certificate, Channel, PaymentMethod, Purchase
 from webapp.columns import new_id
@@ -122,7 +124,8 @@ class _NoQueue:
 def load_demo(settings: Settings) -> bool:
     """Fill an empty shop. Returns whether there was anything to do; raises :class:`DemoRefused` in a real shop."""
     clock = _Clock(present())
-    parts = assemble(settings, clock, _NoQueue())
+    # What has happened in the demo was issued by the built-in authority, whoever issues from now on.
+    parts = assemble(replace(settings, authorities=AuthoritySettings()), clock, _NoQueue())
     try:
         with parts.database.reading() as session:
             there = session.exec(select(Account.email)).all()

@@ -203,8 +203,13 @@ class Desk:
         """Have what is due looked at now rather than at its time; returns whether anything was due."""
         return self._retry(certificate_id, datetime.max.replace(tzinfo=UTC))
 
-    def postpone(self, certificate_id: str, version: int, until: datetime, note: str) -> None:
-        """Note that work could not be finished yet and when to look again; the state stays as it is."""
+    def postpone(
+        self, certificate_id: str, version: int, until: datetime, note: str, held_up: str | None = None
+    ) -> None:
+        """Note that work could not be finished yet and when to look again; the state stays as it is.
+
+        ``note`` is for whoever runs the desk, ``held_up`` a sentence for the customer.
+        """
         with self.database.writing() as session:
             session.exec(
                 update(Certificate)
@@ -213,7 +218,7 @@ class Desk:
                     col(Certificate.version) == version,
                     col(Certificate.due_at).is_not(None),
                 )
-                .values(due_at=until, work_error=note)
+                .values(due_at=until, work_error=note, held_up=held_up)
             )
 
     def rest(self, certificate_id: str, version: int) -> None:
@@ -222,7 +227,7 @@ class Desk:
             session.exec(
                 update(Certificate)
                 .where(col(Certificate.id) == certificate_id, col(Certificate.version) == version)
-                .values(due_at=None, work_error=None)
+                .values(due_at=None, work_error=None, held_up=None)
             )
 
     def note_failure(self, certificate_id: str, error: str) -> None:
@@ -231,7 +236,7 @@ class Desk:
             session.exec(
                 update(Certificate)
                 .where(col(Certificate.id) == certificate_id, col(Certificate.due_at).is_not(None))
-                .values(work_error=error[:2000])
+                .values(work_error=error[:2000], held_up=None)
             )
 
     # Inside
@@ -260,6 +265,7 @@ class Desk:
                 due_at=now if owes else None,
                 attempts=1 if owes else 0,
                 work_error=None,
+                held_up=None,
                 **columns,
             )
             # The loaded row stays as it was read: whether the change took place is for the database to say.

@@ -46,3 +46,8 @@ def tagged(html: str) -> Response:
     response.set_etag(sha256(html.replace(generate_csrf(), "").encode()).hexdigest()[:32])
     response.make_conditional(request)
     return response
+
+
+def replaces_more(response: Response, selector: str) -> None:
+    """Let an answer take the place of more of the page than asked for it: of what ``selector`` names there, whole."""
+    response.headers["HX-Retarget"] = response.headers["HX-Reselect"] = selector

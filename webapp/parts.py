@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
+
+from webapp.authorities.acme_look import AcmeLook
 from webapp.authorities.builtin import BuiltinAuthority
-from webapp.authorities.port import CertificateAuthority
+from webapp.authorities.choice import Authorities, acme_authorities
+from webapp.authorities.port import AuthorityChoice, CertificateAuthority
+from webapp.authorities.settings import BUILTIN
 from webapp.certificates.models import PaymentMethod
-from webapp.config import Settings
+from webapp.config import SettingError, Settings
 from webapp.db import Database, make_engine
 from webapp.desk import Desk, Work
 from webapp.domaincontrol.check import Checker
@@ -25,12 +30,13 @@ log = logging.getLogger("desk")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a process of the desk works with."""
+    """What a process of the desk works with. ``authority`` is all authorities together, the built-in one among them."""
 
     settings: Settings
     database: Database
     desk: Desk
-    authority: BuiltinAuthority
+    authority: AuthorityChoice
+    builtin: BuiltinAuthority
     gateways: Mapping[PaymentMethod, PaymentGateway]
     payments: Payments
     checker: Checker | None
@@ -47,20 +53,31 @@ def present() -> datetime:
     return datetime.now(UTC)
 
 
-def assemble(settings: Settings, clock: Callable[[], datetime] = present, work: Work | None = None) -> Parts:
-    """Put the parts together. The built-in authority makes its keys here when there are none yet."""
+def assemble(
+    settings: Settings,
+    clock: Callable[[], datetime] = present,
+    work: Work | None = None,
+    visitor: Visitor | None = None,
+) -> Parts:
+    """Put the parts together. The authorities make their keys here when there are none yet.
+
+    ``visitor`` is how customers' web servers are visited; tests have theirs on this machine.
+    """
     engine = make_engine(settings.database_url)
     database = Database(engine)
     payments = connect(settings.payments, database, clock, ZoneInfo(settings.timezone))
     gateways = payments.gateways
     # Applications made from now on are promised these accounts; those made before keep what they were promised.
     desk = Desk(database, work or DbosWork(engine), settings.policy, clock, frozenset(gateways))
-    authority = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock)
+    builtin = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock)
+    checker = _checker(settings, visitor or Visitor())
+    members: dict[str, CertificateAuthority] = {BUILTIN: builtin, **_acme(settings, engine, checker, clock)}
+    authority = Authorities(engine, members, settings.authorities, clock)
     jobs = Jobs(database, DbosWork(engine, JOB_QUEUE, JOB_WORKFLOW), clock)
-    return Parts(settings, database, desk, authority, gateways, payments, _checker(settings), jobs)
+    return Parts(settings, database, desk, authority, builtin, gateways, payments, checker, jobs)
 
 
-def _checker(settings: Settings) -> Checker | None:
+def _checker(settings: Settings, visitor: Visitor) -> Checker | None:
     """What looks at domains; nothing where it is switched off, or where there is nobody to ask."""
     if not settings.domain_control:
         return None
@@ -69,7 +86,21 @@ def _checker(settings: Settings) -> Checker | None:
     except ValueError as missing:
         log.warning("Domains are not looked at: %s. Set RESOLVERS.", missing)
         return None
-    return Checker(resolvers, Visitor(), settings.caa_identity)
+    return Checker(resolvers, visitor, settings.caa_identity)
+
+
+def _acme(
+    settings: Settings, engine: sa.Engine, checker: Checker | None, clock: Callable[[], datetime]
+) -> Mapping[str, CertificateAuthority]:
+    """The ACME servers that are set up. Raises SettingError where nobody could look before they do."""
+    if not settings.authorities.servers:
+        return {}
+    if checker is None:
+        raise SettingError(
+            "RESOLVERS: the desk looks at a domain before it has an ACME server look, and has no DNS resolver to ask"
+        )
+    look = AcmeLook(checker.resolvers, checker.visitor, clock)
+    return acme_authorities(settings.authorities, engine, settings.data_dir, look, clock)
 
 
 __all__ = ["CertificateAuthority", "Parts", "assemble", "present"]

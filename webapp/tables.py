@@ -1,7 +1,7 @@
 """Every table of the desk, in one import: for the migrations, and for tests that compare with the models."""
 
 from webapp.accounts.models import Account, WebSession
-from webapp.authorities.acme_models import AcmeAccount, AcmeOrder
+from webapp.authorities.acme_models import AcmeAccount, AcmeAuthorization, AcmeOrder
 from webapp.authorities.choice_models import ChosenAuthority
 from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.certificates.models import Certificate, History, Purchase
@@ -27,6 +27,7 @@ __all__ = [
     "FORMER",
     "Account",
     "AcmeAccount",
+    "AcmeAuthorization",
     "AcmeOrder",
     "BankBatch",
     "BankPayment",

@@ -1,7 +1,6 @@
 """The desk's account at an ACME server: its key on disk, its registration (RFC 8555, section 7.3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -20,18 +19,10 @@ from webapp.authorities.acme_models import AcmeAccount
 from webapp.authorities.acme_wire import AcmeWire
 from webapp.authorities.key_files import KeyDirectoryError, load_ec_key, locked, make_ec_key
 from webapp.authorities.port import AuthorityUnavailable
+from webapp.authorities.settings import ExternalAccount
 from webapp.db import Database
 
-
-@dataclass(frozen=True, slots=True)
-class ExternalAccount:
-    """The customer number that some authorities want to see bound to the ACME account (section 7.3.4).
-
-    ``hmac_key`` is base64url, as the authority hands it out.
-    """
-
-    kid: str
-    hmac_key: str = field(repr=False)
+__all__ = ["AcmeAccounts", "ExternalAccount", "load_or_create_account_key", "thumbprint"]
 
 
 def load_or_create_account_key(directory: Path) -> JWKEC:

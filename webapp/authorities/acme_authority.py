@@ -20,7 +20,14 @@ from certlifecycle import RevocationReason
 from webapp.authorities.acme_account import AcmeAccounts, ExternalAccount, load_or_create_account_key
 from webapp.authorities.acme_messages import AcmeProblem
 from webapp.authorities.acme_models import AcmeOrder
-from webapp.authorities.acme_orders import FINAL_STEPS, AcmeOrderBook, Overtaken, standing
+from webapp.authorities.acme_orders import (
+    FINAL_STEPS,
+    STEPS_PAST_PROOF,
+    AcmeOrderBook,
+    Overtaken,
+    proof_of,
+    standing,
+)
 from webapp.authorities.acme_proof import ProofOfControl
 from webapp.authorities.acme_steps import VENDORS_BUSINESS, AcmeSteps, operator_needed
 from webapp.authorities.acme_wire import ANSWER_SECONDS, AcmeWire
@@ -31,6 +38,7 @@ from webapp.authorities.port import (
     CertificateStatus,
     Look,
     Progress,
+    Proof,
     StatusKind,
     hex_serial,
 )
@@ -124,31 +132,46 @@ class AcmeAuthority:
             raise AuthorityRefused("This order was handed in before with another CSR or for other names.")
         return stored.ref
 
+    def proves_control(self, order_key: str) -> bool:
+        """Yes, to every order: the server issues for nothing else."""
+        return True
+
+    def prove(self, ref: str) -> Proof:
+        """Move the order on until every name is proved and no further; see the port."""
+        with _database_trouble():
+            order = self._book.by_ref(ref)
+            if order.step not in STEPS_PAST_PROOF:
+                order = self._moved(order, finalizes=False)
+            return proof_of(order, self._book.sharers(order))
+
     def advance(self, ref: str) -> Progress:
         """Move the order on as far as is possible without waiting; see the port."""
         with _database_trouble():
-            order = self._book.by_ref(ref)
-            if order.step in FINAL_STEPS:
-                return standing(order)
-            if order.next_at is not None and order.next_at > self._clock():
-                if order.trouble:
-                    raise AuthorityUnavailable(order.trouble, order.next_at)
-                return standing(order)
-            claimed = self._book.claim(order)
-            if claimed is None:
-                # Another worker is at it.
-                return standing(order)
-            try:
-                return standing(self._moved(claimed))
-            except Overtaken:
-                return standing(self._book.by_ref(ref))
-            finally:
-                self._book.release(claimed)
+            return standing(self._moved(self._book.by_ref(ref), finalizes=True))
 
-    def _moved(self, order: AcmeOrder) -> AcmeOrder:
+    def _moved(self, order: AcmeOrder, *, finalizes: bool) -> AcmeOrder:
+        """The order after what can be done for it now, by this worker or by the one that is at it."""
+        if order.step in FINAL_STEPS:
+            return order
+        if order.next_at is not None and order.next_at > self._clock():
+            if order.trouble:
+                raise AuthorityUnavailable(order.trouble, order.next_at)
+            return order
+        claimed = self._book.claim(order)
+        if claimed is None:
+            # Another worker is at it.
+            return order
+        try:
+            return self._converse(claimed, finalizes=finalizes)
+        except Overtaken:
+            return self._book.by_ref(order.ref)
+        finally:
+            self._book.release(claimed)
+
+    def _converse(self, order: AcmeOrder, *, finalizes: bool) -> AcmeOrder:
         with self._conversation() as wire:
             proof = ProofOfControl(self._book, wire, self._look, self._clock)
-            steps = AcmeSteps(self._book, self._accounts, wire, proof, self._asks_validity, self._clock)
+            steps = AcmeSteps(self._book, self._accounts, wire, proof, self._asks_validity, finalizes, self._clock)
             try:
                 for _ in range(STEPS_PER_CALL):
                     order, more = steps.step(order)

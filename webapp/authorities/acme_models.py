@@ -58,8 +58,9 @@ class AcmeOrder(SQLModel, table=True):
     ``authority`` is the name of the authority in the settings. ``claim`` is the mark of the worker that moves the order
     until ``claimed_until``; only a change that bears the present mark takes place. The addresses, ``expires_at`` and
     ``authorizations`` belong to the order that the server at ``directory_url`` has now; ``orders_placed`` counts how
-    many were placed for this row, since one that lapsed is replaced. ``next_at`` is the instant before which the server
-    is not asked again, ``trouble`` the reason if there was one.
+    many were placed for this row, since one that lapsed is replaced. ``ready_at`` is when the server was last heard to
+    take every name as proved and to wait for the CSR. ``next_at`` is the instant before which the server is not asked
+    again, ``trouble`` the reason if there was one.
     """
 
     __tablename__ = "acme_order"
@@ -117,3 +118,19 @@ class AcmeOrder(SQLModel, table=True):
     revocation_reason: RevocationReason | None = Field(
         default=None, sa_type=words_of(RevocationReason, "acme_revocation_reason")
     )
+    # Proved
+    ready_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class AcmeAuthorization(SQLModel, table=True):
+    """Which proof was ever asked for in which order, by the address that the proof has at the server.
+
+    The server knows one account for all customers. It may ask two of them for the very same proof, or not ask the
+    second at all, and then the proof does not tell which of them has the domain. Rows stay when an order is replaced.
+    """
+
+    __tablename__ = "acme_authorization"
+    __table_args__ = (sa.Index("ix_acme_authorization_url", "url"),)
+
+    order_ref: str = Field(foreign_key="acme_order.ref", primary_key=True, max_length=32)
+    url: str = Field(sa_type=sa.Text, primary_key=True)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from certlifecycle import RevocationReason
-from webapp.authorities.acme_models import AcmeOrder, AcmeStep
+from webapp.authorities.acme_models import AcmeAuthorization, AcmeOrder, AcmeStep
 from webapp.authorities.port import (
     CLOCK_SKEW,
     AuthorityRefused,
@@ -25,6 +25,8 @@ from webapp.authorities.port import (
     Pending,
     Processing,
     Progress,
+    Proof,
+    Proved,
     Sighting,
     read_issued,
 )
@@ -32,6 +34,7 @@ from webapp.columns import new_id
 from webapp.db import Database, rows_changed
 
 FINAL_STEPS = (AcmeStep.ISSUED, AcmeStep.FAILED)
+STEPS_PAST_PROOF = (AcmeStep.FINALIZING, AcmeStep.DOWNLOADING, AcmeStep.ISSUED)
 
 CLAIM_LASTS = timedelta(minutes=1)
 """How long a claim lasts after the latest change: longer than any one request may take."""
@@ -92,6 +95,11 @@ class AuthorizationRecord:
         return tuple(one for one in self.challenges if one.answered_at is not None)
 
     @property
+    def met(self) -> str | None:
+        """The kind of the challenge by which it became valid; ``None`` where the server was not told to look."""
+        return next((one.kind for one in self.answered), None)
+
+    @property
     def awaits_customer(self) -> bool:
         """Whether something has yet to be published, or what is published does not satisfy the server."""
         return self.status == "pending" and (not self.answered or any(one.complaint for one in self.answered))
@@ -147,21 +155,74 @@ def standing(order: AcmeOrder) -> Progress:
         return Issued(read_issued(order.pem))
     if order.step is AcmeStep.FAILED and order.problem:
         return Failed(order.problem)
+    return _under_way(order)
+
+
+def _under_way(order: AcmeOrder) -> Pending | Processing:
     challenges = _awaited(order)
-    return Pending(challenges) if challenges else Processing()
+    return Pending(challenges) if challenges else Processing(order.next_at)
+
+
+def proof_of(order: AcmeOrder, sharers: Sequence[AcmeOrder]) -> Proof:
+    """Where the proof of an order stands according to its row; ``sharers`` are the orders with one of its proofs."""
+    if order.step is AcmeStep.FAILED and order.problem:
+        return Failed(order.problem)
+    if order.ready_at is None and order.step not in STEPS_PAST_PROOF:
+        return _under_way(order)
+    met = {
+        record.url: record.met
+        for one in (*sharers, order)
+        for record in read_authorizations(one.authorizations)
+        if record.met
+    }
+    kinds = [met.get(one.url) for one in read_authorizations(order.authorizations)]
+    # What the server was never told to look at it has seen at some other time, for nobody whom we know.
+    return Proved(tuple(one.order_key for one in sharers), None in kinds, tuple(kind for kind in kinds if kind))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownProof:
+    """The proof of an order as the worker last saw it: for the pages.
+
+    ``challenges`` are what the customer still has to publish, ``proved`` the names that the server has settled, each
+    with the kind of the challenge that was met, or with none where it was taken as proved. ``is_placed`` says that the
+    server has the order, ``is_ready`` that every name is proved, ``is_renewed`` that the server let an earlier order
+    lapse, and with it the values that were published for it.
+    """
+
+    challenges: tuple[Challenge, ...]
+    proved: tuple[tuple[str, str | None], ...]
+    is_placed: bool
+    is_ready: bool
+    is_renewed: bool
+
+
+def shown_proof(session: Session, order_key: str) -> ShownProof | None:
+    """The proof of an order; ``None`` where no ACME authority has the order."""
+    order = session.scalar(sa.select(AcmeOrder).where(col(AcmeOrder.order_key) == order_key))
+    if order is None:
+        return None
+    records = read_authorizations(order.authorizations)
+    return ShownProof(
+        _awaited(order),
+        tuple((one.domain, one.met) for one in records if one.status == "valid"),
+        order.order_url is not None,
+        order.ready_at is not None or order.step in STEPS_PAST_PROOF,
+        order.orders_placed > 1,
+    )
 
 
 def awaited_challenges(session: Session, order_key: str) -> tuple[Challenge, ...]:
-    """What a customer still has to publish for an order, as the worker last saw it: for the pages.
+    """What a customer still has to publish for an order, as the worker last saw it.
 
     Empty when nothing is the customer's move, or no ACME authority has the order.
     """
-    order = session.scalar(sa.select(AcmeOrder).where(col(AcmeOrder.order_key) == order_key))
-    return () if order is None else _awaited(order)
+    proof = shown_proof(session, order_key)
+    return () if proof is None else proof.challenges
 
 
 def _awaited(order: AcmeOrder) -> tuple[Challenge, ...]:
-    if order.step is not AcmeStep.PROVING:
+    if order.step is not AcmeStep.PROVING or order.ready_at is not None:
         return ()
     return tuple(
         challenge.shown(one.domain)
@@ -204,6 +265,23 @@ class AcmeOrderBook:
     def by_serial(self, serial: str) -> AcmeOrder | None:
         """The order that became the certificate with a serial number (canonical hex)."""
         return self._find(col(AcmeOrder.serial) == serial)
+
+    def note_proofs(self, order: AcmeOrder, urls: Sequence[str]) -> None:
+        """Note which authorizations the server has put into a claimed order, before anything is done about them."""
+        with self._database.writing() as session:
+            known = session.scalars(
+                sa.select(col(AcmeAuthorization.url)).where(col(AcmeAuthorization.order_ref) == order.ref)
+            ).all()
+            new = dict.fromkeys(url for url in urls if url not in known)
+            session.add_all(AcmeAuthorization(order_ref=order.ref, url=url) for url in new)
+
+    def sharers(self, order: AcmeOrder) -> list[AcmeOrder]:
+        """The other orders in which one of the same proofs was ever asked for."""
+        urls = [one.url for one in read_authorizations(order.authorizations)]
+        asked = sa.select(col(AcmeAuthorization.order_ref)).where(col(AcmeAuthorization.url).in_(urls))
+        query = sa.select(AcmeOrder).where(col(AcmeOrder.ref).in_(asked), col(AcmeOrder.ref) != order.ref)
+        with self._database.reading() as session:
+            return list(session.scalars(query))
 
     def claim(self, order: AcmeOrder) -> AcmeOrder | None:
         """Claim an order, and return the row as it is then; ``None`` while another worker has it."""

@@ -69,14 +69,15 @@ class ProofOfControl:
             and all(one.domain and one.awaits_customer for one in pending)
         )
 
-    def refresh(self, order: AcmeOrder) -> tuple[AcmeOrder, datetime | None]:
+    def refresh(self, order: AcmeOrder, *, settled: bool = False) -> tuple[AcmeOrder, datetime | None]:
         """Ask for the authorizations that are not settled, keeping what we know of their challenges.
 
-        The second answer is the instant before which the server asked not to be asked again.
+        ``settled`` asks for the others as well: what was proved can lapse. The second answer is the instant before
+        which the server asked not to be asked again.
         """
         pauses: list[datetime] = []
         for record in read_authorizations(order.authorizations):
-            if record.status == "valid":
+            if record.status == "valid" and not settled:
                 continue
             try:
                 answer = self._wire.fetch(record.url)

@@ -53,7 +53,8 @@ LAPSED = ("expired", "deactivated", "revoked")
 class AcmeSteps:
     """Moves one order during one conversation with the server.
 
-    ``asks_validity`` says whether the server is told how long the certificate was ordered for.
+    ``asks_validity`` says whether the server is told how long the certificate was ordered for, ``finalizes`` whether
+    the certificate is asked for once every name is proved.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class AcmeSteps:
         wire: AcmeWire,
         proof: ProofOfControl,
         asks_validity: bool,
+        finalizes: bool,
         clock: Callable[[], datetime],
     ) -> None:
         self._book = book
@@ -70,6 +72,7 @@ class AcmeSteps:
         self._wire = wire
         self._proof = proof
         self._asks_validity = asks_validity
+        self._finalizes = finalizes
         self._clock = clock
 
     def step(self, order: AcmeOrder) -> tuple[AcmeOrder, bool]:
@@ -120,6 +123,7 @@ class AcmeSteps:
         placed = read_order(answer.document())
         if self._asks_validity and not order.asks_validity:
             self._accounts.note_refused_validity()
+        self._book.note_proofs(order, placed.authorizations)
         order = self._book.change(
             order,
             step=AcmeStep.PROVING,
@@ -154,6 +158,7 @@ class AcmeSteps:
             expires_at=None,
             authorizations=[],
             polled_at=None,
+            ready_at=None,
         )
         return order, True
 
@@ -168,8 +173,17 @@ class AcmeSteps:
             raise
         found = read_order(answer.document())
         if found.status == "ready":
-            return self._finalize(order)
+            return self._finalize(order) if self._finalizes else self._rest(order)
+        if not self._finalizes and found.status in ("processing", "valid"):
+            # Servers may answer equal new-order requests with one order, and it becomes another row's certificate.
+            return self._replace(order)
         return self._apply(order, found, answer)
+
+    def _rest(self, order: AcmeOrder) -> tuple[AcmeOrder, bool]:
+        """Every name is proved; note how, and leave it at that."""
+        now = self._clock()
+        order, _ = self._proof.refresh(self._book.change(order, polled_at=now))
+        return self._book.change(order, ready_at=now), False
 
     def _apply(self, order: AcmeOrder, found: OrderAnswer, answer: Answer) -> tuple[AcmeOrder, bool]:
         now = self._clock()
@@ -178,7 +192,8 @@ class AcmeSteps:
                 step = AcmeStep.DOWNLOADING
                 return self._book.change(order, step=step, certificate_url=found.certificate, polled_at=now), True
             case "pending":
-                return self._prove(self._book.change(order, step=AcmeStep.PROVING, polled_at=now), answer.retry_at)
+                order = self._book.change(order, step=AcmeStep.PROVING, polled_at=now, ready_at=None)
+                return self._prove(order, answer.retry_at)
             case "ready" | "processing" | "valid":
                 return self._book.change(order, polled_at=now, next_at=answer.retry_at), False
             case _:
@@ -203,7 +218,7 @@ class AcmeSteps:
 
     def _diagnose(self, order: AcmeOrder, error: Problem | None) -> tuple[AcmeOrder, bool]:
         """The server gave the order up; find out why."""
-        order, _ = self._proof.refresh(order)
+        order, _ = self._proof.refresh(order, settled=True)
         problem = acme_proof.failure(order)
         if problem is None and error is not None:
             problem = error.explained("The certificate authority has given the order up.")

@@ -134,7 +134,24 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """The authority is at work; ask again later."""
+    """The authority is at work; ask again later, and not before ``until`` (aware) where it has named an instant."""
+
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The authority takes control of every name as proved, and can be asked for the certificate.
+
+    It takes it so for the account that all of the shop's customers share there, so it may count what another customer
+    has proved, or is just proving. ``shared_with`` are the keys of other orders in which the same proof was asked for;
+    ``assumed`` says that some name was taken as proved without the customer of this order having proved it. ``kinds``
+    are those of the challenges that were met.
+    """
+
+    shared_with: tuple[str, ...] = ()
+    assumed: bool = False
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +168,7 @@ class Failed:
     reason: str
 
 
+Proof = Pending | Processing | Proved | Failed
 Progress = Pending | Processing | Issued | Failed
 
 
@@ -174,12 +192,25 @@ class CertificateStatus:
 class CertificateAuthority(Protocol):
     """Issues and revokes. Every call raises AuthorityUnavailable for temporary trouble."""
 
+    def proves_control(self, order_key: str) -> bool:
+        """Whether this authority wants to see itself that the names of an order are the customer's, by ``prove``.
+
+        One that does not takes the word of whoever submits the order; then the desk has looked before.
+        """
+
     def submit(self, order_key: str, csr_pem: str, names: Sequence[str], validity_days: int) -> str:
         """Hand in an order; the answer is the reference for ``advance``.
 
         ``order_key`` is the idempotency key: the same key gives the same reference and never a second certificate.
         Raises AuthorityRefused when the CSR or the names cannot be certified, or when the key was used for another
         CSR or other names.
+        """
+
+    def prove(self, ref: str) -> Proof:
+        """Take one bounded step towards the proof that the names are the customer's, and never ask for the certificate.
+
+        Safe to repeat at any time. Raises AuthorityRefused when the reference is unknown, or when this authority has
+        nothing proved to it.
         """
 
     def advance(self, ref: str) -> Progress:
@@ -196,6 +227,13 @@ class CertificateAuthority(Protocol):
 
     def status(self, serial: str) -> CertificateStatus:
         """What the authority says of a serial number (hex)."""
+
+
+class AuthorityChoice(CertificateAuthority, Protocol):
+    """Several authorities behind one port. New orders go to the one for their product, the rest to whoever has it."""
+
+    def for_product(self, product: str) -> CertificateAuthority:
+        """The same authorities, with new orders going to the one for a product."""
 
 
 def hex_serial(serial: str) -> str:

@@ -6,6 +6,7 @@ from wtforms import Field, FileField, RadioField, StringField, TextAreaField
 from wtforms.validators import AnyOf, InputRequired, ValidationError
 
 from certlifecycle import RevocationReason
+from webapp.authorities.acme_authority import names_problem
 from webapp.certificates.csr import CsrRejected, ParsedCsr, read_csr
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.certificates.present import reason_label
@@ -13,7 +14,11 @@ from webapp.forms import VersionForm
 
 
 class SubmissionForm(VersionForm):
-    """A CSR, pasted or as a file; the file counts where there are both. ``parsed`` is what was found in it."""
+    """A CSR, pasted or as a file; the file counts where there are both. ``parsed`` is what was found in it.
+
+    With ``names_from_csr`` the certificate authority takes the names from the CSR, which has to have exactly those of
+    the order.
+    """
 
     csr = TextAreaField(
         "CSR",
@@ -21,9 +26,10 @@ class SubmissionForm(VersionForm):
     )
     upload = FileField("Or choose the file", render_kw={"accept": ".csr,.pem,.req,.der,.txt"})
 
-    def __init__(self, ordered_names: Sequence[str]) -> None:
+    def __init__(self, ordered_names: Sequence[str], *, names_from_csr: bool = False) -> None:
         super().__init__()
         self.ordered_names = ordered_names
+        self.names_from_csr = names_from_csr
         self.parsed: ParsedCsr | None = None
 
     def validate_csr(self, field: Field) -> None:
@@ -37,6 +43,9 @@ class SubmissionForm(VersionForm):
                 field.data = ""
             raise ValidationError(f"{rejected.problem} {rejected.advice}") from None
         field.data = self.parsed.pem
+        problem = names_problem(self.parsed, self.ordered_names) if self.names_from_csr else None
+        if problem is not None:
+            raise ValidationError(problem)
 
 
 def holds_private_key(rejected: CsrRejected) -> bool:

@@ -62,7 +62,8 @@ class Certificate(SQLModel, table=True):
 
     ``state_since`` is the instant of the last change of state. ``due_at`` is set while the system owes a step: the
     instant from which that work counts as overdue; ``attempts`` counts how often it was begun and ``work_error`` holds
-    the last failure in words. ``submission_id`` names one submission toward the certificate authority.
+    the last failure in words; ``held_up`` is what the customer is told of it, where it is for the customer to know.
+    ``submission_id`` names one submission toward the certificate authority.
     """
 
     __tablename__ = "certificate"
@@ -113,6 +114,7 @@ class Certificate(SQLModel, table=True):
     due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     attempts: int = 0
     work_error: str | None = Field(default=None, sa_type=sa.Text)
+    held_up: str | None = Field(default=None, sa_type=sa.Text)
 
 
 class Channel(StrEnum):

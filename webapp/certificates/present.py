@@ -23,7 +23,9 @@ from certlifecycle import (
 from certlifecycle.diagram import svg
 from webapp.access import parts
 from webapp.accounts.models import Account
+from webapp.authorities.choice import chosen_name
 from webapp.authorities.port import REASON_SENTENCES
+from webapp.authorities.settings import BUILTIN
 from webapp.certificates.actions import Action, actions, next_events
 from webapp.certificates.facts import facts_of
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod
@@ -31,7 +33,7 @@ from webapp.certificates.names import display_name
 from webapp.certificates.queries import customer_name, history_of
 from webapp.desk import File
 from webapp.domaincontrol.present import ControlView, control_view
-from webapp.effects.check_domain import Patience
+from webapp.effects.patience import Patience
 from webapp.payments.destination import Destination, destination, label_of
 from webapp.wording import happened, relative, words
 
@@ -196,12 +198,14 @@ def headline(
     match state:
         case State.PENDING:
             return "Paid for. Hand in a CSR, and we check that the domain is yours."
-        case State.SUBMITTED if control and control.held_at is None:
+        case State.SUBMITTED if control and control.asks_customer:
             return "Show that the domain is yours, as said below. We look for it by ourselves; this page changes then."
         case State.SUBMITTED:
             return (
                 "We have your CSR and check that the domain is yours. You need do nothing; this page changes by itself."
             )
+        case State.VERIFIED if control:
+            return "Approved. Show the certificate authority that the domain is yours, as said below, and it issues."
         case State.VERIFIED:
             return "Approved. The certificate authority is issuing it; this page changes by itself."
         case State.FAILED:
@@ -265,7 +269,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     visited = {one.state for one in happenings}
     control = domain_control(session, file, now)
     mover = mover_of(state, answer)
-    if control is not None and control.held_at is None:
+    if control is not None and control.asks_customer:
         mover = Mover.CUSTOMER
     origin = State(file.refund.origin) if file.refund else None
     paid_with = account_words(label_of(PaymentMethod(purchase.payment_method), purchase.payment_account), viewer)
@@ -295,7 +299,16 @@ def domain_control(session: Session, file: File, now: datetime) -> ControlView |
     """How the customer shows that the domain is theirs; nothing where this desk looks at no domains."""
     if parts().checker is None:
         return None
-    return control_view(session, file, now, Patience().for_product(file.purchase.product))
+    patience, product = Patience(), file.purchase.product
+    is_approved = file.certificate.state == State.VERIFIED
+    waits = patience.automatic if is_approved else patience.for_product(product)
+    return control_view(session, file, now, waits, by_authority=_proves_to_authority(session, file))
+
+
+def _proves_to_authority(session: Session, file: File) -> bool:
+    """Whether the customer proves control to the certificate authority rather than to the desk."""
+    chosen = chosen_name(session, file.certificate.submission_id or "")
+    return chosen != BUILTIN if chosen else parts().settings.authorities.by_acme(file.purchase.product)
 
 
 def _problem_title(state: State) -> str:
@@ -303,11 +316,13 @@ def _problem_title(state: State) -> str:
 
 
 def _trouble(certificate: Certificate, is_reviewer: bool) -> str | None:
-    """What holds up the step that the desk owes: the cause for reviewers, that we are on it for the customer."""
+    """What holds up the step that the desk owes: the cause for reviewers, what is theirs to know for the customer."""
     if certificate.due_at is None or not certificate.work_error:
         return None
     if is_reviewer:
         return f"{certificate.work_error} Attempt {certificate.attempts}; the desk tries again by itself."
+    if certificate.held_up:
+        return f"{certificate.held_up} We try again by ourselves."
     if certificate.attempts < LONG_AFTER:
         return None
     return "This takes longer than usual. We keep trying by ourselves; you need do nothing."

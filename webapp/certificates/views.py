@@ -14,7 +14,7 @@ from webapp.desk import File
 from webapp.error_pages import tell_rows
 from webapp.errors import DeskError, NotFound, Superseded
 from webapp.forms import VersionForm
-from webapp.htmx import go_to, live_page, tagged
+from webapp.htmx import go_to, live_page, replaces_more, tagged
 from webapp.payments.destination import destination
 from webapp.recording import Submission
 
@@ -52,7 +52,11 @@ def details(certificate_id: str) -> BaseResponse:
     with parts().database.reading() as session:
         file = certificate_file(session, certificate_id, account())
         view = present.details(session, file, account())
-    return live_page("certificates/details.html", view=view)
+    page = live_page("certificates/details.html", view=view)
+    if request.args.get("told") not in (None, view.control.key if view.control else None):
+        # Something else has to be published than the reader's page tells, or nothing any more: it is shown anew.
+        replaces_more(page, "#certificate")
+    return page
 
 
 @blueprint.get("/<key:certificate_id>/chain.pem")
@@ -75,7 +79,7 @@ def chain(certificate_id: str) -> Response:
 def submit(certificate_id: str) -> Answer:
     """Ask for the CSR."""
     file = _file(certificate_id)
-    return _ask_for_csr(file, SubmissionForm(file.certificate.names))
+    return _ask_for_csr(file, _submission_form(file))
 
 
 @blueprint.post("/<key:certificate_id>/submit")
@@ -83,7 +87,7 @@ def submit(certificate_id: str) -> Answer:
 def submit_post(certificate_id: str) -> Answer:
     """Show what was found in the CSR and, on the second time, hand it in."""
     file = _file(certificate_id)
-    form = SubmissionForm(file.certificate.names)
+    form = _submission_form(file)
     step = request.form.get("step")
     # Read in any case: what is shown again must have been seen to hold no private key.
     if not form.validate() or form.parsed is None:
@@ -103,6 +107,11 @@ def submit_post(certificate_id: str) -> Answer:
         return _ask_for_csr(_file(certificate_id), form, tell_rows(late)), 409
     flash("Submitted. We check now that the domain is yours.", "success")
     return go_to(_home(certificate_id))
+
+
+def _submission_form(file: File) -> SubmissionForm:
+    names_from_csr = parts().settings.authorities.by_acme(file.purchase.product)
+    return SubmissionForm(file.certificate.names, names_from_csr=names_from_csr)
 
 
 def _ask_for_csr(file: File, form: SubmissionForm, news: str | None = None) -> str:

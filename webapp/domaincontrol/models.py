@@ -1,17 +1,19 @@
 """What is known about the control of a domain, one row for each submission."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Field, SQLModel, col, update
+from sqlmodel import Field, Session, SQLModel, col, select, update
 
+from webapp.certificates.models import Certificate
 from webapp.columns import JSON, UtcDateTime, words_of
 from webapp.db import Database
-from webapp.domaincontrol.tokens import Challenge, domain_of, new_token
+from webapp.domaincontrol.tokens import LIFETIME, Challenge, domain_of, new_token
 
 
 class Method(StrEnum):
@@ -39,6 +41,10 @@ class DomainControl(SQLModel, table=True):
     ``held_at`` and ``held_by`` are set once, by the first look that saw the value; what happens at the domain later
     does not take it back. ``findings`` are those of the latest look, made at ``checked_at``; ``attempts`` counts the
     looks. ``caa_problem`` says why the domain's CAA records forbade the certificate at ``caa_checked_at``.
+
+    An authority that wants to see control itself has values of its own published instead of ``token``; they are in its
+    orders. Since ``given_at`` the customer has been asked for them. What such an authority has seen can lapse there, so
+    it may be asked for again after it was held.
     """
 
     __tablename__ = "domain_control"
@@ -58,11 +64,20 @@ class DomainControl(SQLModel, table=True):
     held_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     caa_checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     caa_problem: str | None = Field(default=None, sa_type=sa.Text)
+    given_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     @property
     def seen(self) -> tuple[Finding, ...]:
         """What the latest look saw."""
         return tuple(Finding(**one | {"method": Method(one["method"])}) for one in self.findings)
+
+    def ends_at(self, waits: timedelta) -> datetime:
+        """Until when a submission is looked at, with this patience since the customer was given the value."""
+        return (self.given_at or self.created_at) + min(waits, LIFETIME)
+
+    def proof_ends_at(self, since: datetime, waits: timedelta) -> datetime:
+        """The same for what an authority asks for although the submission is approved ``since`` that instant."""
+        return max(self.given_at or since, since) + waits
 
     def challenge(self, names: list[str]) -> Challenge:
         """What is looked for, and where; raises :class:`ValueError` as :func:`~.tokens.domain_of` does."""
@@ -121,3 +136,47 @@ def note_look(
             session.exec(update(DomainControl).where(row, unheld).values(held_by=held_by, held_at=now))
     with database.reading() as session:
         return session.get_one(DomainControl, submission_id)
+
+
+def note_asked(
+    database: Database, submission_id: str, now: datetime, findings: tuple[Finding, ...], checked_at: datetime
+) -> DomainControl:
+    """Keep that an authority asks the customer for its own values, what stands there, and return the row as it is then.
+
+    Control that the authority had seen before is no longer held: it would not ask again otherwise.
+    """
+    row = col(DomainControl.submission_id) == submission_id
+    seen = {
+        "attempts": DomainControl.attempts + 1,
+        "checked_at": checked_at,
+        "findings": [asdict(finding) for finding in findings],
+    }
+    anew = sa.or_(col(DomainControl.given_at).is_(None), col(DomainControl.held_at).is_not(None))
+    with database.writing() as session:
+        session.exec(update(DomainControl).where(row).values(**seen))
+        session.exec(update(DomainControl).where(row, anew).values(given_at=now, held_at=None, held_by=None))
+    with database.reading() as session:
+        return session.get_one(DomainControl, submission_id)
+
+
+def note_held(database: Database, submission_id: str, now: datetime, held_by: Method) -> DomainControl:
+    """Keep that an authority has seen control itself, and return the row as it is then. The first time counts."""
+    row = col(DomainControl.submission_id) == submission_id
+    with database.writing() as session:
+        session.exec(
+            update(DomainControl)
+            .where(row, col(DomainControl.held_at).is_(None))
+            .values(held_by=held_by, held_at=now, checked_at=now, findings=[])
+        )
+    with database.reading() as session:
+        return session.get_one(DomainControl, submission_id)
+
+
+def belong_to(session: Session, submission_ids: Sequence[str], customer_id: str) -> bool:
+    """Whether all of these submissions are one customer's."""
+    found = session.exec(
+        select(DomainControl.submission_id)
+        .join(Certificate, col(Certificate.id) == DomainControl.certificate_id)
+        .where(col(DomainControl.submission_id).in_(submission_ids), Certificate.customer_id == customer_id)
+    ).all()
+    return set(found) == set(submission_ids)

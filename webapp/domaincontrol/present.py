@@ -1,16 +1,20 @@
 """What a certificate's page shows about the control of its domain. The template only lays it out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from sqlmodel import Session
 
 from certlifecycle import State
+from webapp.authorities.acme_orders import ShownProof, shown_proof
+from webapp.authorities.port import Challenge as Asked
 from webapp.catalogue import suffices_automatically
 from webapp.certificates.names import display_name
 from webapp.desk import File
 from webapp.domaincontrol.models import DomainControl, Method
-from webapp.domaincontrol.tokens import LIFETIME, Challenge
+from webapp.domaincontrol.tokens import Challenge
 
 CHECK_AGAIN_AFTER = timedelta(seconds=10)
 """How long after a look the next one may be asked for by hand."""
@@ -28,12 +32,28 @@ class FindingView:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedName:
+    """What one name has to show to a certificate authority that looks itself, in one of the ways that it offers."""
+
+    domain: str
+    record: Asked | None
+    file: Asked | None
+
+    @property
+    def zone_line(self) -> str:
+        """The record as a line of a zone file (RFC 1035, section 5.1)."""
+        return f'{self.record.location}. 300 IN TXT "{self.record.value}"' if self.record else ""
+
+
+@dataclass(frozen=True, slots=True)
 class ControlView:
     """Everything that ``certificates/_domain_control.html`` shows.
 
-    ``challenge`` is missing once control was shown, or before there is a value. ``checked`` tells when the latest look
+    ``challenge`` is the desk's own; it is missing once control was shown, before there is a value, and while a
+    certificate authority asks for ``asked`` instead. ``by_authority`` says that one has the order that wants to see
+    control itself, ``is_renewed`` that it asks for other values than at first. ``checked`` tells when the latest look
     was and by how many resolvers, without its first capital. ``until`` is when looking ends. ``held_by`` and
-    ``held_at`` tell how and when control was shown.
+    ``held_at`` tell how and when control was shown. ``key`` is another whenever something else has to be published.
     """
 
     certificate_id: str
@@ -48,35 +68,132 @@ class ControlView:
     next_step: str
     until: datetime | None
     can_check_now: bool
+    asked: list[AskedName]
+    by_authority: bool
+    is_approved: bool
+    is_renewed: bool
+    key: str
+
+    @property
+    def asks_customer(self) -> bool:
+        """Whether the next move is the customer's."""
+        return bool(self.asked or self.challenge) or (self.held_at is None and not self.by_authority)
 
 
-def control_view(session: Session, file: File, now: datetime, waits: timedelta) -> ControlView | None:
-    """The view for a submitted certificate, ``None`` for any other.
+def control_view(
+    session: Session, file: File, now: datetime, waits: timedelta, *, by_authority: bool = False
+) -> ControlView | None:
+    """The view for a submitted certificate, and for an approved one whose authority still asks for proof.
 
-    ``waits`` is how long the desk looks (:meth:`~webapp.effects.check_domain.Patience.for_product`).
+    ``None`` for any other. ``waits`` is how long the desk looks
+    (:meth:`~webapp.effects.patience.Patience.for_product`), ``by_authority`` whether the authority has control proved
+    to itself.
     """
     certificate = file.certificate
-    if certificate.state != State.SUBMITTED or not certificate.submission_id:
+    if certificate.state not in (State.SUBMITTED, State.VERIFIED) or not certificate.submission_id:
         return None
     control = session.get(DomainControl, certificate.submission_id)
+    proof = shown_proof(session, certificate.submission_id) if by_authority else None
+    is_approved = certificate.state == State.VERIFIED
+    if is_approved and not (proof and proof.challenges):
+        return None
     held_at = control.held_at if control else None
     is_due = certificate.due_at is not None
-    automatic = suffices_automatically(file.purchase.product)
+    # The authority has seen it, and that is not enough: see webapp.effects.prove.
+    is_ours = not by_authority or (proof is not None and proof.is_ready)
+    challenge = control.challenge(certificate.names) if control and held_at is None and is_ours else None
+    asked = _asked(proof.challenges) if proof else []
     return ControlView(
         certificate_id=certificate.id,
         version=certificate.version,
         domain=display_name(certificate.domain.removeprefix("*.")),
-        challenge=control.challenge(certificate.names) if control and held_at is None else None,
-        findings=[FindingView(METHOD_WORDS[one.method], one.words, one.held) for one in control.seen]
-        if control
-        else [],
+        challenge=challenge,
+        findings=_findings(control, proof),
         checked=_checked(control, now) if control else None,
         held_by=METHOD_WORDS[Method(control.held_by)] if control and control.held_by else None,
         held_at=held_at,
         caa_problem=control.caa_problem if control else None,
-        next_step=_next_step(held_at is not None, bool(control and control.caa_problem), automatic),
-        until=control.created_at + min(waits, LIFETIME) if control and is_due else None,
-        can_check_now=is_due and not _was_just_checked(control, now),
+        next_step=_step_by_authority(file, held_at is not None, proof)
+        if by_authority and not challenge
+        else _next_step(held_at is not None, bool(control and control.caa_problem), _is_automatic(file)),
+        until=_until(file, control, waits) if control and is_due else None,
+        can_check_now=is_due and bool(asked or is_ours) and not _was_just_checked(control, now),
+        asked=asked,
+        by_authority=by_authority,
+        is_approved=is_approved,
+        is_renewed=bool(asked and proof and proof.is_renewed),
+        key=_key_of(challenge, asked),
+    )
+
+
+def _is_automatic(file: File) -> bool:
+    return suffices_automatically(file.purchase.product)
+
+
+def _asked(challenges: Sequence[Asked]) -> list[AskedName]:
+    """What is asked for, name by name."""
+    names = dict.fromkeys(one.domain for one in challenges)
+
+    def way(domain: str, kind: str) -> Asked | None:
+        return next((one for one in challenges if (one.domain, one.kind) == (domain, kind)), None)
+
+    return [AskedName(display_name(name), way(name, "dns-01"), way(name, "http-01")) for name in names]
+
+
+def _findings(control: DomainControl | None, proof: ShownProof | None) -> list[FindingView]:
+    if proof is None or proof.is_ready:
+        return [FindingView(METHOD_WORDS[one.method], one.words, one.held) for one in control.seen] if control else []
+    several = len({one.domain for one in proof.challenges} | {name for name, _ in proof.proved}) > 1
+    settled = [
+        FindingView(display_name(name), "The certificate authority has seen that it is yours.", True)
+        for name, _ in proof.proved
+    ]
+    # Records before files, as the instructions have them.
+    ordered = sorted(proof.challenges, key=lambda one: one.kind)
+    looked = [FindingView(_label(one, several=several), one.finding, one.seen) for one in ordered if one.finding]
+    return settled + looked
+
+
+def _label(asked: Asked, *, several: bool) -> str:
+    """What was looked at; for which name, where there are several."""
+    name = display_name(asked.domain)
+    if asked.kind == "dns-01":
+        return f"TXT record for {name}" if several else METHOD_WORDS[Method.DNS_TXT]
+    return f"File for {name}" if several else METHOD_WORDS[Method.HTTP_TOKEN]
+
+
+def _until(file: File, control: DomainControl, waits: timedelta) -> datetime:
+    if file.certificate.state == State.VERIFIED:
+        return control.proof_ends_at(file.certificate.state_since, waits)
+    return control.ends_at(waits)
+
+
+def _key_of(challenge: Challenge | None, asked: Sequence[AskedName]) -> str:
+    values = [challenge.token] if challenge else []
+    values += [way.value for one in asked for way in (one.record, one.file) if way]
+    return sha256(" ".join(values).encode()).hexdigest()[:12] if values else ""
+
+
+def _step_by_authority(file: File, held: bool, proof: ShownProof | None) -> str:
+    if held:
+        return _next_step(held=True, caa_forbids=False, automatic=_is_automatic(file))
+    if proof is None or not proof.is_placed:
+        return "We are asking the certificate authority what your domain has to show; you need do nothing."
+    if not proof.challenges:
+        return "We have seen the value, and the certificate authority is looking now; you need do nothing."
+    if file.certificate.state == State.VERIFIED:
+        return (
+            "As soon as we see the value we have the certificate authority look. When it has seen it too, it issues "
+            "the certificate. You need not come back for it."
+        )
+    if _is_automatic(file):
+        return (
+            "As soon as we see the value we have the certificate authority look. When it has seen it too, we approve "
+            "it and the certificate is issued. You need not come back for it."
+        )
+    return (
+        "As soon as we see the value we have the certificate authority look. When it has seen it too, a reviewer "
+        "looks at your organisation."
     )
 
 

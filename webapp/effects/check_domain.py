@@ -2,43 +2,34 @@
 
 Repeated with growing pauses until both hold or the time is up. Where automatic checks suffice the system verifies by
 itself; elsewhere what was seen is noted, and a reviewer goes on. A reviewer may decide at any time, whatever was seen.
+
+An authority that wants to see control itself is asked to, and it looks at CAA by itself; the customer proves it once.
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from certlifecycle import Event, State
+from webapp.authorities.port import AuthorityChoice, CertificateAuthority, Failed, Pending, Proved
 from webapp.catalogue import suffices_automatically
 from webapp.certificates.models import Certificate
-from webapp.certificates.names import display_name
-from webapp.desk import WORKER, Desk
+from webapp.desk import WORKER, Desk, File
 from webapp.domaincontrol.check import Checker
 from webapp.domaincontrol.models import DomainControl, Finding, Method, note_look, open_control
 from webapp.domaincontrol.tokens import LIFETIME
+from webapp.effects.patience import LOOK_AGAIN, PAUSES, Patience, pause_of, why_failed, why_unfinished
+from webapp.effects.prove import ask_for_proof, asks_itself, give_up, note_challenges, note_proof
 from webapp.errors import Superseded
 
-PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300))
-"""How long after the first look the second follows, and so on; the last one repeats."""
+__all__ = ["PAUSES", "Patience", "check_domain", "leave_to_reviewers"]
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a domain is looked at before the verification fails, from when the customer was given the value.
-
-    That is when the CSR was handed in. ``automatic`` is for products that need no reviewer, ``reviewed`` for the
-    others. No patience reaches beyond the time for which a value may be used
-    (:data:`~webapp.domaincontrol.tokens.LIFETIME`).
-    """
-
-    automatic: timedelta = timedelta(days=2)
-    reviewed: timedelta = timedelta(days=30)
-
-    def for_product(self, product: str) -> timedelta:
-        """The patience with submissions for this product."""
-        return self.automatic if suffices_automatically(product) else self.reviewed
-
-
-def check_domain(desk: Desk, checker: Checker, certificate_id: str, patience: Patience | None = None) -> None:
+def check_domain(
+    desk: Desk,
+    checker: Checker,
+    certificate_id: str,
+    patience: Patience | None = None,
+    authority: AuthorityChoice | None = None,
+) -> None:
     """Look once at a submitted certificate's domain and let follow what has to."""
     with desk.database.reading() as session:
         file = desk.open_file(session, certificate_id)
@@ -48,13 +39,12 @@ def check_domain(desk: Desk, checker: Checker, certificate_id: str, patience: Pa
     if certificate.submission_id is None:
         raise LookupError("a submitted certificate without a submission")
     control = open_control(desk.database, certificate.submission_id, certificate_id, desk.clock())
-    control = _look(desk, checker, control, certificate)
-    if control.held_at is None or control.caa_problem is not None:
-        _go_on(desk, control, certificate, (patience or Patience()).for_product(file.purchase.product))
-    elif suffices_automatically(file.purchase.product):
-        _verify(desk, certificate)
+    waits = (patience or Patience()).for_product(file.purchase.product)
+    chosen = authority.for_product(file.purchase.product) if authority else None
+    if chosen is not None and asks_itself(desk, chosen, file):
+        _have_proved(desk, checker, chosen, file, control, waits)
     else:
-        desk.rest(certificate_id, certificate.version)
+        _follow(desk, file, _look(desk, checker, control, certificate), waits)
 
 
 def leave_to_reviewers(desk: Desk, certificate_id: str) -> None:
@@ -65,7 +55,28 @@ def leave_to_reviewers(desk: Desk, certificate_id: str) -> None:
         desk.rest(certificate_id, certificate.version)
 
 
-def _look(desk: Desk, checker: Checker, control: DomainControl, certificate: Certificate) -> DomainControl:
+def _have_proved(
+    desk: Desk, checker: Checker, authority: CertificateAuthority, file: File, control: DomainControl, waits: timedelta
+) -> None:
+    """Take one step towards the proof that the authority wants to see."""
+    proof = ask_for_proof(desk, authority, file)
+    match proof:
+        case Failed(reason):
+            give_up(desk, file, Event.FAIL_VERIFICATION, reason)
+        case Pending(challenges):
+            _follow(desk, file, note_challenges(desk, control, challenges), waits)
+        case Proved():
+            control = note_proof(desk, file, proof, control)
+            if control.held_at is None:
+                control = _look(desk, checker, control, file.certificate, caa=False)
+            _follow(desk, file, control, waits)
+        case _:
+            _leave_it_time(desk, file, control, waits, proof.until)
+
+
+def _look(
+    desk: Desk, checker: Checker, control: DomainControl, certificate: Certificate, *, caa: bool = True
+) -> DomainControl:
     """One look, kept. What was shown once need not be shown again; a value that is too old shows nothing."""
     challenge = control.challenge(certificate.names)
     findings: tuple[Finding, ...] = ()
@@ -73,9 +84,19 @@ def _look(desk: Desk, checker: Checker, control: DomainControl, certificate: Cer
     if control.held_at is None and desk.clock() <= control.created_at + LIFETIME:
         look = checker.look(challenge)
         findings, held_by = look.findings, look.held_by
-    verdict = checker.caa(certificate.names)
-    problem = None if verdict.allowed else verdict.words
+    verdict = checker.caa(certificate.names) if caa else None
+    problem = verdict.words if verdict and not verdict.allowed else None
     return note_look(desk.database, control.submission_id, desk.clock(), findings, held_by, problem)
+
+
+def _follow(desk: Desk, file: File, control: DomainControl, waits: timedelta) -> None:
+    """Let follow from what is known what has to."""
+    if control.held_at is None or control.caa_problem is not None:
+        _go_on(desk, file, control, waits)
+    elif suffices_automatically(file.purchase.product):
+        _verify(desk, file.certificate)
+    else:
+        desk.rest(file.certificate.id, file.certificate.version)
 
 
 def _verify(desk: Desk, certificate: Certificate) -> None:
@@ -86,31 +107,20 @@ def _verify(desk: Desk, certificate: Certificate) -> None:
         return
 
 
-def _go_on(desk: Desk, control: DomainControl, certificate: Certificate, waits: timedelta) -> None:
-    now, ends = desk.clock(), control.created_at + min(waits, LIFETIME)
+def _go_on(desk: Desk, file: File, control: DomainControl, waits: timedelta) -> None:
+    certificate, now, ends = file.certificate, desk.clock(), control.ends_at(waits)
     if now < ends:
-        pause = PAUSES[min(control.attempts, len(PAUSES)) - 1]
         # Waiting for the customer is no trouble of the desk's, so nothing is noted as a failure.
-        desk.postpone(certificate.id, certificate.version, min(now + pause, ends), "")
+        desk.postpone(certificate.id, certificate.version, min(now + pause_of(control), ends), "")
         return
-    reason = why_failed(control, certificate.domain, waits)
-    try:
-        desk.fire(certificate.id, Event.FAIL_VERIFICATION, WORKER, reason=reason, version=certificate.version)
-    except Superseded:
-        return
+    give_up(desk, file, Event.FAIL_VERIFICATION, why_failed(control, certificate.domain, waits))
 
 
-def why_failed(control: DomainControl, domain: str, waits: timedelta) -> str:
-    """What the customer is told when the time is up: what was seen last, and what to do now."""
-    name, days = display_name(domain.removeprefix("*.")), f"{waits.days} {'day' if waits.days == 1 else 'days'}"
-    if control.held_at is not None:
-        return (
-            f"We saw that you control {name}, but after {days} its CAA records still do not let us issue. "
-            f"{control.caa_problem} Then submit again."
-        )
-    seen = " ".join(finding.words for finding in control.seen)
-    return (
-        f"In {days} we could not see that you control {name}. What we saw last: {seen or 'nothing.'} "
-        "Submit again: you get a new value for the TXT record or the file. Leave it there until the certificate is "
-        "issued."
-    )
+def _leave_it_time(desk: Desk, file: File, control: DomainControl, waits: timedelta, until: datetime | None) -> None:
+    """Wait for the authority, which is at work, and not before the instant that it may have named."""
+    certificate, now, ends = file.certificate, desk.clock(), control.ends_at(waits)
+    if now < ends:
+        soonest = now + LOOK_AGAIN
+        desk.postpone(certificate.id, certificate.version, min(max(soonest, until or soonest), ends), "")
+        return
+    give_up(desk, file, Event.FAIL_VERIFICATION, why_unfinished(certificate.domain, waits))

@@ -3,6 +3,7 @@
 from certlifecycle import Event, RevocationReason, State
 from webapp.authorities.port import AuthorityRefused, CertificateAuthority
 from webapp.desk import WORKER, Desk
+from webapp.effects.held_up import noting_what_holds_up
 from webapp.errors import Superseded
 
 
@@ -16,7 +17,8 @@ def revoke(desk: Desk, authority: CertificateAuthority, certificate_id: str) -> 
         raise LookupError("a revocation without a serial number or a reason")
     event, reason = Event.CONFIRM_REVOCATION, ""
     try:
-        authority.revoke(certificate.serial, RevocationReason(certificate.revocation_reason))
+        with noting_what_holds_up(desk, certificate):
+            authority.revoke(certificate.serial, RevocationReason(certificate.revocation_reason))
     except AuthorityRefused as refusal:
         event, reason = Event.REFUSE_REVOCATION, refusal.detail
     try:

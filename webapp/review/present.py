@@ -23,6 +23,7 @@ from webapp.refunds.models import Outcome, RefundReason
 from webapp.refunds.paying import Returned, returned
 from webapp.refunds.progress import RULE_WORDS
 from webapp.refunds.queries import payouts_of
+from webapp.review.proof import ProofView, proof_view
 from webapp.review.queries import (
     KINDS,
     PAGE_SIZE,
@@ -175,6 +176,7 @@ class Item:
     earlier: str
     paid_with: str
     request: Request | None
+    proof: ProofView | None
     history: list[Happening]
     reason: str | None
     rule: str | None
@@ -207,6 +209,7 @@ def item(session: Session, file: File, viewer: Account) -> Item:
         earlier=earlier_words(customer),
         paid_with=account_words(paid_with, viewer),
         request=_request(certificate),
+        proof=proof_view(session, file),
         history=timeline(session, certificate.id, viewer),
         reason=REASON_WORDS[RefundReason(refund.reason_code)] if refund else None,
         rule=RULE_WORDS[Rule(refund.rule)] if refund else None,
