@@ -61,6 +61,10 @@ class Wording:
     def _filled(self, text: str, values: Mapping[str, object]) -> str:
         return text.format_map({name: self.show(value) for name, value in values.items()}) if values else text
 
+    def short_day(self, value: date) -> str:
+        """``3 May``: a day where the year is plain from what stands around it."""
+        return f"{value:%-d %b}"
+
     def say(self, sentence: Sentence | str) -> str:
         """Word one of the life cycle's sentences; text stays as it is."""
         return sentence if isinstance(sentence, str) else sentence.render(self.show, self.gettext)
