@@ -79,6 +79,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.certificates.views import blueprint as certificates
     from webapp.figures.views import blueprint as figures
     from webapp.jobs.views import blueprint as jobs
+    from webapp.help.views import blueprint as help_pages
     from webapp.live.views import blueprint as live
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
@@ -95,6 +96,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
         app.register_blueprint(one)
     app.register_blueprint(preferences)
     app.register_blueprint(figures)
+    app.register_blueprint(help_pages)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)
     app.register_blueprint(unsubscribing)
