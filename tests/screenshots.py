@@ -97,8 +97,7 @@ def take(browser: Browser, base: str, name: str) -> None:
         page.wait_for_selector("[data-live-status='live']")
     page.mouse.move(0, 0)
     picture = Image.open(io.BytesIO(page.screenshot()))
-    # A page of this kind has few colours; with a palette the file is a third as large.
-    picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(FOLDER / f"{name}.png", optimize=True)
+    picture.convert("RGB").save(FOLDER / f"{name}.png", optimize=True)
     context.close()
 
 

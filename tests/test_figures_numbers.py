@@ -165,7 +165,7 @@ def test_the_page_says_the_same_as_the_files(shop_: Shop) -> None:
         "Refunds applied for 7 1 withdrawn",
         "Decisions about refunds 4 50.0 % refused",
         "Answered in time 75.0 % 3 of 4 by the promised day",
-        "Refunded in CNY 1,248.00 2 payments, confirmed",
+        "Refunded in CNY 1,248.00 Payments confirmed: 2",
         "3 of 4 answers came by the promised day.",
         "I no longer need the certificate 4 of 7 (57.1 %)",
         "I ordered it for the wrong domain 2 of 2 refused (100.0 %)",

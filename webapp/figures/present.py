@@ -83,7 +83,7 @@ def _stats(
     for currency, sum_of in money.totals(paid).items():
         cases = sum(one.cases for one in paid if one.currency == currency)
         amount = str(sum_of).removesuffix(f" {currency}")
-        found.append((f"Refunded in {currency}", amount, f"{cases:,} payments, confirmed", "neutral"))
+        found.append((f"Refunded in {currency}", amount, f"Payments confirmed: {cases:,}", "neutral"))
     return found
 
 

@@ -40,7 +40,7 @@ def anchor_of(words: str) -> str:
 @lru_cache(maxsize=64)
 def render(text: str, folder: Path, base: str) -> Document:
     """Turn a document into HTML. ``base`` is the address of the first page, ``folder`` where the pictures are."""
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser = MarkdownIt("commonmark", {"html": False, "typographer": True}).enable(["table", "smartquotes"])
     tokens = parser.parse(text)
     headings = list(_name_headings(tokens))
     title = headings[0] if headings and headings[0].level == 1 else None

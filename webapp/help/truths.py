@@ -40,7 +40,6 @@ def _states(_settings: Settings, _policy: RefundPolicy) -> str:
 
 
 TRUTHS: Mapping[str, Truth] = {
-    "currency": lambda settings, _policy: settings.currency,
     "refund_rules": _rules,
     "review_days": lambda _settings, policy: review_days(policy),
     "session_minutes": lambda settings, _policy: str(settings.session_idle_minutes),

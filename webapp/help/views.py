@@ -24,10 +24,8 @@ FOLDER = INSIDE if INSIDE.is_dir() else webapp.HERE.parent / "docs"
 def first_page() -> str:
     """What there is to read, and for whom."""
     found = document(FIRST)
-    others = [
-        name for name in names() if name != FIRST and f'href="{url_for("help.page", name=name)}"' not in found.html
-    ]
-    return _show(found, [(document(name).title, url_for("help.page", name=name)) for name in others])
+    others = [(name, url_for("help.page", name=name)) for name in names() if name != FIRST]
+    return _show(found, [(document(name).title, url) for name, url in others if f'href="{url}"' not in found.html])
 
 
 @blueprint.get("/<name>")
