@@ -78,8 +78,8 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
     from webapp.figures.views import blueprint as figures
-    from webapp.jobs.views import blueprint as jobs
     from webapp.help.views import blueprint as help_pages
+    from webapp.jobs.views import blueprint as jobs
     from webapp.live.views import blueprint as live
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
