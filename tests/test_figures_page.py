@@ -1,7 +1,9 @@
 """The page of figures: who may read it, what it says when there is nothing, and its pictures."""
 
 import gzip
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pages import links, value, words_of
@@ -12,6 +14,8 @@ from webapp.certificates.models import PaymentMethod
 from webapp.figures.charts import Series, Step, bars, distribution, strips
 from webapp.figures.money import PROVIDER_WORDS
 from webapp.figures.tables import Hours, Share, Table
+from webapp.locales.catalogues import catalogues
+from webapp.wording import Wording
 
 TABLES = ["refunds", "certificates", "answers", "checks", "percentiles", "reasons", "refusals", "amounts", "payouts"]
 
@@ -173,3 +177,9 @@ def test_a_share_of_nothing_is_no_number() -> None:
     assert str(Share(0, 0)) == "–"
     assert str(Share(1, 3)) == "33.3 %"
     assert str(Hours(5400)) == "1.5 h"
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "4 May"), ("zh-Hans", "5月4日"), ("de", "4. Mai")])
+def test_a_short_day_is_that_of_the_language(language: str, said: str) -> None:
+    wording = Wording(ZoneInfo("Asia/Shanghai"), catalogues()[language])
+    assert wording.short_day(date(2026, 5, 4)) == said

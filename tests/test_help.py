@@ -126,7 +126,7 @@ def test_the_rules_are_those_of_the_shop(sqlite_url: str, open_shop: Callable[..
     assert "The money comes back within 7 days of the payment." in page.words
     assert "within 30 days of the issue date" not in page.words
     assert "The review takes 1 to 2 business days" in page.words
-    assert "this shop’s days are those of Europe/Berlin" in page.words
+    assert "that of the shop, Europe/Berlin" in page.words
 
 
 def test_a_shop_s_name_is_text(shop: Shop) -> None:

@@ -132,8 +132,14 @@ def amounts(paid: Sequence[PaidBack], period: Period) -> Section:
         days: dict[date, int] = {one.day: one.minor for one in paid if one.currency == currency}
         columns = by_column(days, period)
         most = Money(max(columns.values()), currency)
-        values = [(minor, f"{words().day(day)}: {Money(minor, currency)}") for day, minor in columns.items()]
-        rows.append(Series(f"amounts-{currency}", currency, said_of(str(everything), str(most), period), values))
+        values = [
+            (minor, f"{words().day(day)}: {words().money(Money(minor, currency))}") for day, minor in columns.items()
+        ]
+        rows.append(
+            Series(
+                f"amounts-{currency}", currency, said_of(words().money(everything), words().money(most), period), values
+            )
+        )
     table: list[list[Cell]] = [[one.day, one.currency, one.cases, Money(one.minor, one.currency)] for one in paid]
     return Section(
         "Amounts refunded",

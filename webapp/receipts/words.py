@@ -1,4 +1,7 @@
-"""What a receipt says. It is made from what is recorded alone, so that the same refund always has the same receipt."""
+"""What a receipt says: what is recorded of the refund, in the words and the time zone of whoever reads it.
+
+Nothing of the moment at which it is made is in it, so that the same reader always gets the same receipt.
+"""
 
 from dataclasses import dataclass
 
@@ -53,10 +56,10 @@ def receipt_of(case: RefundFile, customer: Account, settings: Settings) -> Recei
         address=settings.public_url,
         title="Refund receipt",
         number=f"RC{refund.number.removeprefix('R')}",
-        amount=str(refund.amount),
+        amount=words().money(refund.amount),
         state="Refunded",
         sentence=(
-            f"{settings.shop_name} has paid back {refund.amount} for the order {purchase.number}. "
+            f"{settings.shop_name} has paid back {words().money(refund.amount)} for the order {purchase.number}. "
             f"The payment provider confirmed it on {words().instant(refund.paid_at)}."
         ),
         sections=(
@@ -67,9 +70,9 @@ def receipt_of(case: RefundFile, customer: Account, settings: Settings) -> Recei
         ),
         reckoning="How the amount was reckoned",
         lines=_lines(case),
-        total=("Refunded", str(refund.amount)),
+        total=("Refunded", words().money(refund.amount)),
         notes=(
-            f"Every time is given with its time zone; the days are those of {settings.timezone}.",
+            f"Times are those of {words().zone.key}, and each is given with its time zone.",
             "This receipt is made from the desk’s records and is valid without a signature.",
         ),
     )
@@ -111,10 +114,10 @@ def _order(case: RefundFile, customer: Account) -> Facts:
         ("Product", purchase.product_name),
         ("Paid", words().instant(purchase.paid_at)),
         ("Paid with", account_name(PaymentMethod(purchase.payment_method), purchase.payment_account)),
-        ("In money", str(money)),
+        ("In money", words().money(money)),
     ]
     if purchase.voucher_minor:
-        facts.append(("By voucher", str(Money(purchase.voucher_minor, purchase.currency))))
+        facts.append(("By voucher", words().money(Money(purchase.voucher_minor, purchase.currency))))
     return tuple(facts)
 
 
@@ -145,9 +148,11 @@ def _lines(case: RefundFile) -> Facts:
     """From what was paid to what came back, by the policy that was in force when it was applied for."""
     refund, purchase = case.refund, case.file.purchase
     policy = RefundPolicy.from_mapping(refund.policy)
-    lines = [("Paid for the order", str(purchase.paid))]
+    lines = [("Paid for the order", words().money(purchase.paid))]
     if purchase.voucher_minor and not policy.voucher_refundable:
-        lines.append(("Paid with a voucher, not paid back", f"-{Money(purchase.voucher_minor, purchase.currency)}"))
+        lines.append(
+            ("Paid with a voucher, not paid back", words().money(Money(-purchase.voucher_minor, purchase.currency)))
+        )
     if policy.fee_minor:
-        lines.append(("Fee, not paid back", f"-{Money(policy.fee_minor, purchase.currency)}"))
+        lines.append(("Fee, not paid back", words().money(Money(-policy.fee_minor, purchase.currency))))
     return tuple(lines)
