@@ -3,6 +3,7 @@
 # make check  linter, formatter, types
 # make bench  what the desk costs, as ratios side by side
 # make messages  collects the texts that people read, and brings every language's catalogue up to date
+# make screenshots  the pictures of the documents, from a demo that it starts
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 # Two processes by default: the tests start databases, browsers and servers of their own.
 TEST_PROCESSES ?= 2
 
-.PHONY: run test check messages format bench clean
+.PHONY: run test check messages format bench screenshots clean
 
 run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo
@@ -32,6 +33,9 @@ messages: $(VENV)/.console
 format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: $(VENV)/.tests
+	@$(BIN)/python tests/screenshots.py $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'

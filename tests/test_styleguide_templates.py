@@ -84,6 +84,7 @@ def app() -> Flask:
     app.add_url_rule("/account/mail", "mail.preferences", lambda: "")
     app.add_url_rule("/jobs", "jobs.list_jobs", lambda: "")
     app.add_url_rule("/account/preferences", "preferences.preferences", lambda: "")
+    app.add_url_rule("/help", "help.first_page", lambda: "")
     app.add_url_rule("/styleguide", "styleguide", style_guide)
 
     @app.after_request

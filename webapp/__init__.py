@@ -77,6 +77,8 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.accounts.views import blueprint as accounts
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
+    from webapp.figures.views import blueprint as figures
+    from webapp.help.views import blueprint as help_pages
     from webapp.jobs.views import blueprint as jobs
     from webapp.live.views import blueprint as live
     from webapp.mail.views import blueprint as mail
@@ -93,6 +95,8 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     for one in (accounts, certificates, jobs, live, mail, ordering, payments, refunds, review, styleguide.blueprint):
         app.register_blueprint(one)
     app.register_blueprint(preferences)
+    app.register_blueprint(figures)
+    app.register_blueprint(help_pages)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)
     app.register_blueprint(unsubscribing)

@@ -76,6 +76,7 @@ def navigation(viewer: Account | None) -> list[NavItem]:
         with parts().database.reading() as session:
             waiting = how_much_waits(session)
         places = [("Review", "review.queue", waiting), ("Certificates", "certificates.list_certificates", None)]
+        places += [("Figures", "figures.page", None)]
         places += [("Payments", "payments.overview", None)] if viewer.role == Role.ADMIN else []
     else:
         places = [

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime, get_timezone_name
+from babel.dates import format_date, format_datetime, format_skeleton, get_timezone_name
 from babel.numbers import format_decimal, parse_pattern
 from flask import Flask, current_app, g, has_app_context
 from jinja2 import pass_eval_context
@@ -60,6 +60,13 @@ class Wording:
 
     def _filled(self, text: str, values: Mapping[str, object]) -> str:
         return text.format_map({name: self.show(value) for name, value in values.items()}) if values else text
+
+    def short_day(self, value: date) -> str:
+        """``3 May``: a day where the year is plain from what stands around it."""
+        if self.locale.language == ENGLISH.locale.language:
+            # The day first, as in all other dates of the English pages.
+            return format_date(value, "d MMM", locale=self.locale)
+        return format_skeleton("MMMd", value, locale=self.locale)
 
     def say(self, sentence: Sentence | str) -> str:
         """Word one of the life cycle's sentences; text stays as it is."""

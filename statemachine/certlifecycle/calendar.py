@@ -56,6 +56,18 @@ def business_days_after(start: date, days: int, calendar: str) -> date:
     return day
 
 
+def business_days_between(start: date, end: date, calendar: str) -> int:
+    """How many business days lie after ``start`` up to and including ``end``: 0 for the same day.
+
+    The inverse of :func:`business_days_after`. Raises :class:`ValueError` when ``end`` comes before ``start``, and what
+    :func:`is_business_day` raises.
+    """
+    if end < start:
+        raise ValueError("end: must not come before start")
+    days = (end - start).days
+    return sum(is_business_day(start + timedelta(days=number), calendar) for number in range(1, days + 1))
+
+
 def promised_dates(applied_at: datetime, policy: RefundPolicy) -> Promise:
     """The two dates that the policy's ``review_days`` promise to somebody who applied at ``applied_at``.
 

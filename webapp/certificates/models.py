@@ -135,7 +135,10 @@ class History(SQLModel, table=True):
     """
 
     __tablename__ = "history"
-    __table_args__ = (sa.Index("ix_history_certificate", "certificate_id", "id"),)
+    __table_args__ = (
+        sa.Index("ix_history_certificate", "certificate_id", "id"),
+        sa.Index("ix_history_at", "at", "event"),
+    )
 
     id: int | None = Field(
         default=None,

@@ -30,6 +30,7 @@ class Payout(SQLModel, table=True):
     __tablename__ = "payout"
     __table_args__ = (
         sa.UniqueConstraint("refund_id", "round", "method"),
+        sa.Index("ix_payout_status_updated", "status", "updated_at"),
         sa.CheckConstraint("amount_minor > 0", name="amount"),
     )
 

@@ -53,6 +53,8 @@ class Refund(SQLModel, table=True):
         ),
         sa.Index("ix_refund_certificate", "certificate_id", "applied_at"),
         sa.Index("ix_refund_customer", "customer_id", "applied_at", "id"),
+        sa.Index("ix_refund_applied", "applied_at"),
+        sa.Index("ix_refund_paid", "paid_at"),
         sa.CheckConstraint("amount_minor > 0", name="amount"),
         sa.CheckConstraint("length(currency) = 3", name="currency"),
         sa.CheckConstraint("origin IN ('pending', 'failed', 'revoked')", name="origin_is_a_refund_origin"),

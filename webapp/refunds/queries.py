@@ -68,6 +68,11 @@ def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile
     return RefundFile(refund, file, tuple(approvals_of(session, refund)), tuple(payouts_of(session, [refund.id])))
 
 
+def customer_of(session: Session, case: RefundFile) -> Account:
+    """Whose refund it is."""
+    return session.exec(select(Account).where(Account.id == case.refund.customer_id)).one()
+
+
 def payouts_of(session: Session, refund_ids: Sequence[str]) -> Sequence[Payout]:
     """The attempts to pay these refunds, the earliest first."""
     # The balance is tried last, also where two attempts were begun in the same instant.

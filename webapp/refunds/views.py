@@ -8,9 +8,11 @@ from webapp.access import account, by, customers_only, is_repeated, parts
 from webapp.certificates.queries import certificate_file
 from webapp.desk import File
 from webapp.error_pages import tell_rows
-from webapp.errors import Superseded
+from webapp.errors import NotFound, Superseded
 from webapp.forms import VersionForm
 from webapp.htmx import go_to, live_page, wants_fragment
+from webapp.receipts.paper import draw
+from webapp.receipts.words import has_receipt, receipt_of
 from webapp.recording import Application
 from webapp.refunds import present, progress, queries
 from webapp.refunds.forms import RefundForm
@@ -117,6 +119,21 @@ def list_refunds() -> Response:
 def details(refund_id: str) -> Response:
     """One application: how far it is, what it is about, and what can be done now. Reviewers may look, too."""
     return live_page("refunds/details.html", view=_view(refund_id), news=None)
+
+
+@blueprint.get("/refunds/<key:refund_id>/receipt.pdf")
+def receipt(refund_id: str) -> Response:
+    """The receipt of a refund that was paid, for its customer and for reviewers. No other refund has one."""
+    with parts().database.reading() as session:
+        case = queries.refund_file(session, refund_id, account())
+        customer = queries.customer_of(session, case)
+    if not has_receipt(case):
+        advice = "Look at the refund to see how far it is. The receipt is there once the payment provider confirms it."
+        raise NotFound("This refund has no receipt, because no money has been paid back.", advice)
+    paper = receipt_of(case, customer, parts().settings)
+    response = Response(draw(paper), mimetype="application/pdf")
+    response.headers.set("Content-Disposition", "inline", filename=f"{paper.number}.pdf")
+    return response
 
 
 @blueprint.post("/refunds/<key:refund_id>/withdraw")

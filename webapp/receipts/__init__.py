@@ -1,0 +1,1 @@
+"""The receipt of a refund, as a document that one can keep."""
