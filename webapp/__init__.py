@@ -77,7 +77,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.accounts.views import blueprint as accounts
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
-    from webapp.jobs.views import blueprint as jobs
+    from webapp.jobs.routes import blueprint as jobs
     from webapp.live.views import blueprint as live
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
