@@ -53,7 +53,7 @@ def test_each_gets_its_own_result_and_none_holds_up_the_others(any_shop: Shop) -
     any_shop.fire(decided, Event.FAIL_VERIFICATION, any_shop.robin)
     job = work(any_shop, job_id)
     assert (job.state, job.done, job.failed) == (JobState.FINISHED, 3, 2)
-    assert said(job) == "1 are done and 2 are not. Each line below says why."
+    assert said(job) == "Done: 1. Not done: 2. Each line below says what came of it."
     assert told(any_shop, job_id) == [
         ("superseded", "Submission withdrawn by Alice, 4 May 2026, 09:00 UTC."),
         ("superseded", "Verification failed by Robin, 4 May 2026, 09:05 UTC."),

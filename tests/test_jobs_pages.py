@@ -94,7 +94,7 @@ def test_what_went_wrong_stands_at_each_part_and_can_be_picked_out(shop: Shop) -
     browser = shop.browser(shop.rita)
     page = browser.get(f"/jobs/{job_id}")
     assert "Finished, but not everything" in page.words
-    assert "1 are done and 1 are not." in page.words
+    assert "Done: 1. Not done: 1." in page.words
     # In the reader's own time zone.
     assert "Submission withdrawn by Alice, 4 May 2026, 17:00 CST." in page.words
     assert link(page, "bad.example.com") == f"/certificates/{bad.id}"
@@ -220,7 +220,7 @@ def test_a_job_of_the_desk_s_own_is_the_admins_to_see(shop: Shop) -> None:
 
 
 def test_while_nobody_knows_how_much_there_is_the_bar_says_so(shop: Shop) -> None:
-    job_id = shop.parts.jobs.begin(Order("many", say("Something large.")), by(shop.rita))
+    job_id = shop.parts.jobs.begin(Order("many", say("Something large."), {"reason": ""}), by(shop.rita))
     browser = shop.browser(shop.rita)
     assert bar(browser.get(f"/jobs/{job_id}")) == (None, None, "Not counted yet")
     grip = shop.parts.jobs.take(job_id, "a worker")

@@ -79,7 +79,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.certificates.views import blueprint as certificates
     from webapp.figures.views import blueprint as figures
     from webapp.help.views import blueprint as help_pages
-    from webapp.jobs.views import blueprint as jobs
+    from webapp.jobs.routes import blueprint as jobs
     from webapp.live.views import blueprint as live
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing

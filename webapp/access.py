@@ -50,6 +50,14 @@ def account() -> Account:
     return cast(Account, g.account)
 
 
+def who_asks() -> Account | None:
+    """Whose session a request bears, for what has to be known before anything of the request is read."""
+    token = request.cookies.get(sessions.cookie_name(parts().settings))
+    with parts().database.reading() as session:
+        found = sessions.find(session, token, parts().settings, parts().desk.clock()) if token else None
+    return found[1] if found else None
+
+
 def by() -> By:
     """The signed-in person as the desk's door knows them."""
     return By(account().actor, Channel.WEB, request.remote_addr or "")

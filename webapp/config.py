@@ -61,6 +61,7 @@ class Settings:
     session_hours: int
     reconcile_seconds: int
     worker_threads: int
+    export_days: int
     executor_id: str
     demo: bool
     demo_zone: Path | None
@@ -191,6 +192,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         reconcile_seconds=whole("RECONCILE_SECONDS", 5, 1, 3600),
         # How many effects one worker runs at once.
         worker_threads=whole("WORKER_THREADS", 4, 1, 64),
+        # For how many days an exported file is kept.
+        export_days=whole("EXPORT_DAYS", 7, 1, 365),
         # A worker's stable name: after a restart it takes up its own unfinished work.
         executor_id=text("EXECUTOR_ID", "worker-1"),
         # Shows the demo sign-ins on the sign-in page.

@@ -49,7 +49,7 @@ WORDS = {
     413: Words(
         "Too large",
         "What was sent is larger than the desk takes.",
-        "A CSR has a few thousand characters. Check which file you chose.",
+        "A CSR has a few thousand characters, a file of orders 20 MiB at most. Check which file you chose.",
     ),
     422: Words(
         "Something is missing",

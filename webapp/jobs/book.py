@@ -1,7 +1,7 @@
 """The book of jobs: writing one down, taking it up, handing it on, stopping it, and finding what was left behind."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -176,7 +176,7 @@ class Jobs:
         """Let go of a job whose step failed; it is taken up again after a pause, or given up."""
         setbacks = grip.job.setbacks + 1
         if setbacks >= PATIENCE:
-            self._give_up(grip, trouble=trouble[:2000])
+            self._give_up(grip, {"trouble": trouble[:2000]})
             return
         with self.database.writing() as session:
             grip.note(
@@ -187,9 +187,9 @@ class Jobs:
                 trouble=trouble[:2000],
             )
 
-    def _give_up(self, grip: Grip, **columns: object) -> None:
+    def _give_up(self, grip: Grip, columns: dict[str, object] | None = None) -> None:
         with self.database.writing() as session:
-            grip.end(session, JobState.FAILED, GAVE_UP, **columns)
+            grip.end(session, JobState.FAILED, GAVE_UP, columns)
 
     # By the reconciler
 
@@ -239,7 +239,7 @@ class Jobs:
             found = session.exec(old).all()
         for job_id in found:
             with self.database.writing() as session:
-                session.exec(delete(JobChunk).where(col(JobChunk.job_id) == job_id))
+                remove_file(session, job_id)
                 session.exec(update(Job).where(col(Job.id) == job_id).values(file_until=None))
         return len(found)
 
@@ -267,13 +267,21 @@ def _pieces(content: bytes) -> Iterator[bytes]:
     return (content[start : start + PIECE] for start in range(0, len(content), PIECE))
 
 
-def file_of(database: Database, job_id: str) -> Iterable[bytes]:
-    """The pieces of a job's file, one after the other, each read when it is wanted."""
-    position = 0
+def file_of(database: Database, job_id: str, offset: int = 0) -> Iterator[bytes]:
+    """The pieces of a job's file from a byte on, one after the other, each read when it is wanted.
+
+    Beginning in the middle is for files that were handed in, whose pieces are of one size.
+    """
+    position, skip = divmod(offset, PIECE)
     while True:
         with database.reading() as session:
             chunk = session.get(JobChunk, (job_id, position))
         if chunk is None:
             return
-        yield zlib.decompress(chunk.content)
-        position += 1
+        yield zlib.decompress(chunk.content)[skip:]
+        position, skip = position + 1, 0
+
+
+def remove_file(session: Session, job_id: str, start: int = 0) -> None:
+    """Delete a job's file within the caller's transaction; with ``start``, its pieces from that one on."""
+    session.exec(delete(JobChunk).where(col(JobChunk.job_id) == job_id, col(JobChunk.position) >= start))

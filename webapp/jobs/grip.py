@@ -1,6 +1,6 @@
 """A worker's hold on a job. Whatever is written about the job goes through it, and only while it holds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -71,13 +71,18 @@ class Grip:
             self.note(session, done=done, failed=failed, **columns)
 
     def note(self, session: Session, *, done: int = 0, failed: int = 0, **columns: object) -> None:
-        """Write progress down within the step's transaction. Raises :class:`Lost`, which undoes the step."""
-        now = self.clock()
-        progress = {"due_at": now + LEASE, "setbacks": 0, "trouble": None}
+        """Write progress down within the step's transaction. Raises :class:`Lost`, which undoes the step.
+
+        ``columns`` are further columns of the job to set.
+        """
+        self._write(session, {"done": Job.done + done, "failed": Job.failed + failed} | columns)
+
+    def _write(self, session: Session, columns: dict[str, object]) -> None:
+        progress: dict[str, object] = {"due_at": self.clock() + LEASE, "setbacks": 0, "trouble": None}
         result = session.exec(
             update(Job)
             .where(col(Job.id) == self._job_id, col(Job.holder) == self.key, col(Job.ended_at).is_(None))
-            .values(**progress | {"done": Job.done + done, "failed": Job.failed + failed} | columns)
+            .values(**progress | columns)
             .execution_options(synchronize_session=False)
         )
         if rows_changed(result) != 1:
@@ -99,8 +104,10 @@ class Grip:
             raise Lost
         self.note(session, done=1, failed=int(outcome is not Outcome.DONE))
 
-    def end(self, session: Session, state: JobState, said: Sentence, **columns: object) -> None:
-        """End the job within the step's transaction. Raises :class:`Lost`."""
+    def end(
+        self, session: Session, state: JobState, said: Sentence, columns: Mapping[str, object] | None = None
+    ) -> None:
+        """End the job within the step's transaction. Raises :class:`Lost`. ``columns`` as in :meth:`note`."""
         ended: dict[str, object] = {"state": state, "ended_at": self.clock(), "due_at": None, "holder": None}
         left: dict[str, object] = {"doing": None, "cursor": None, "said": pack(said)}
-        self.note(session, done=0, failed=0, **ended, **left, **columns)
+        self._write(session, ended | left | dict(columns or {}))

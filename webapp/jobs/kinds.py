@@ -2,11 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
-from webapp.jobs import many
-from webapp.jobs.models import Job
+from flask import url_for
+
+from certlifecycle import Sentence, say
+from webapp.certificates.names import display_name
+from webapp.jobs import exports, import_orders, many
+from webapp.jobs.forms import STATE_WORDS_OF
+from webapp.jobs.models import Job, JobItem
 
 Link = tuple[str, str]
+"""A label and an address."""
+Facts = list[tuple[str, Sentence]]
 
 
 def no_link(_job: Job) -> Link | None:
@@ -14,17 +22,56 @@ def no_link(_job: Job) -> Link | None:
     return None
 
 
+def no_facts(_job: Job) -> Facts:
+    """Nothing beyond the title."""
+    return []
+
+
+def own_label(item: JobItem) -> Sentence:
+    """The part's own name; that of a certificate as people write it."""
+    return say("{name}", name=display_name(item.label) if item.certificate_id else item.label)
+
+
+def line_label(item: JobItem) -> Sentence:
+    """A row of a file and its column."""
+    return say("Line {line}, {column}", line=item.subject.removeprefix("line-"), column=item.label)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of job for people: what stopping it means, and where it leads once it has finished.
+    """A kind of job for people: what stopping it means, what was asked for in detail, and where to go from there.
 
-    ``onward`` gives a label and an address made from the job's ``result`` or ``parameters``.
+    ``onward`` is asked once the job has finished; ``makes_file`` says that there is a file to be fetched then.
     """
 
     stopping: str
+    label: Callable[[JobItem], Sentence] = own_label
+    facts: Callable[[Job], Facts] = no_facts
     onward: Callable[[Job], Link | None] = no_link
+    makes_file: bool = False
+
+
+def _reason(job: Job) -> Facts:
+    reason = job.parameters["reason"]
+    return [("Reason", say("{reason}", reason=reason))] if reason else []
+
+
+def _to_the_certificates(_job: Job) -> Link:
+    return "See the certificates", url_for("certificates.list_certificates")
+
+
+def _filters(job: Job) -> Facts:
+    found: Facts = []
+    for name, label in (("since", "From"), ("until", "Until")):
+        if job.parameters[name]:
+            found.append((label, say("{day}", day=date.fromisoformat(job.parameters[name]))))
+    if state := job.parameters["state"]:
+        found.append(("State", say("{state}", state=STATE_WORDS_OF[job.parameters["table"]][state])))
+    return found
 
 
 KINDS: Mapping[str, Kind] = {
-    many.KIND: Kind("What is done stays done. The rest is left as it is."),
+    many.KIND: Kind("What is done stays done. The rest is left as it is.", facts=_reason),
+    import_orders.KIND: Kind("Nothing of the file is taken in.", line_label, onward=_to_the_certificates),
+    exports.KIND: Kind("No file is made.", facts=_filters, makes_file=True),
 }

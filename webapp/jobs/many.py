@@ -17,6 +17,7 @@ from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By, Desk
 from webapp.errors import DeskError, NotFound, Superseded
 from webapp.jobs.book import Jobs, Order, Part
+from webapp.jobs.each import in_all, next_item
 from webapp.jobs.grip import Grip, Lost
 from webapp.jobs.models import JobItem, JobState, Outcome
 from webapp.jobs.said import Deed, tell
@@ -113,16 +114,10 @@ class Many:
 
     def step(self, grip: Grip) -> None:
         """Decide about the next certificate, or end the job after the last."""
-        with grip.database.reading() as session:
-            item = session.exec(
-                select(JobItem)
-                .where(JobItem.job_id == grip.job.id, col(JobItem.outcome).is_(None))
-                .order_by(col(JobItem.position))
-                .limit(1)
-            ).first()
+        item = next_item(grip)
         if item is None:
             with grip.database.writing() as session:
-                grip.end(session, JobState.FINISHED, _in_all(grip.job.done, grip.job.failed))
+                grip.end(session, JobState.FINISHED, in_all(grip.job.done, grip.job.failed))
             return
         try:
             self._fire(grip, item)
@@ -174,11 +169,3 @@ def _mistake(reference: str) -> Sentence:
         "If it happens again, tell us the reference {reference}.",
         reference=reference,
     )
-
-
-def _in_all(done: int, failed: int) -> Sentence:
-    if failed == 0:
-        return say("Everything is done.")
-    if failed == done:
-        return say("Nothing could be done. Each line below says why.")
-    return say("{done} are done and {failed} are not. Each line below says why.", done=done - failed, failed=failed)

@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 from flask import url_for
 
 from webapp.accounts.models import Account
-from webapp.certificates.names import display_name
-from webapp.jobs.kinds import KINDS, Link
+from webapp.jobs.kinds import KINDS, Kind, Link
 from webapp.jobs.models import Job, JobItem, JobState, Outcome
 from webapp.jobs.queries import Items, JobsPage, Listed
 from webapp.jobs.said import unpack
@@ -84,6 +83,7 @@ class JobView:
     is_live: bool
     stopping: str
     onward: Link | None
+    facts: list[tuple[str, str]]
     filters: list[Chip]
     items: list[ItemRow]
     page: int
@@ -91,6 +91,7 @@ class JobView:
     previous: str | None
     next: str | None
     has_file: bool
+    had_file: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +133,15 @@ def job_view(listed: Listed, items: Items, viewer: Account) -> JobView:
         is_live=not ended,
         stopping=kind.stopping,
         onward=kind.onward(job) if job.state == JobState.FINISHED else None,
+        facts=[(label, words().say(value)) for label, value in kind.facts(job)],
         filters=_filters(job, items),
-        items=[_item(one, ended=ended) for one in items.rows],
+        items=[_item(one, kind, ended=ended) for one in items.rows],
         page=items.page,
         pages=items.pages,
         previous=_here(job, pick | {"page": items.page - 1}) if items.page > 1 else None,
         next=_here(job, pick | {"page": items.page + 1}) if items.page < items.pages else None,
         has_file=has_file(job),
+        had_file=kind.makes_file and job.state == JobState.FINISHED and job.file_until is None,
     )
 
 
@@ -171,7 +174,7 @@ def bar_of(job: Job) -> Bar:
 
 def has_file(job: Job) -> bool:
     """Whether the job made a file that is still kept."""
-    return job.state == JobState.FINISHED and job.file_until is not None
+    return KINDS[job.kind].makes_file and job.state == JobState.FINISHED and job.file_until is not None
 
 
 def _asked_by(listed: Listed) -> str:
@@ -192,12 +195,12 @@ def _filters(job: Job, items: Items) -> list[Chip]:
     ]
 
 
-def _item(item: JobItem, *, ended: bool) -> ItemRow:
+def _item(item: JobItem, kind: Kind, *, ended: bool) -> ItemRow:
     url = url_for("certificates.details", certificate_id=item.certificate_id) if item.certificate_id else None
     outcome = Outcome(item.outcome) if item.outcome else None
     return ItemRow(
         key=f"item-{item.position}",
-        label=display_name(item.label) if item.certificate_id else item.label,
+        label=words().say(kind.label(item)),
         url=url,
         standing=LEFT if ended and outcome is None else OUTCOMES[outcome],
         said=" ".join(words().say(unpack(one)) for one in item.said),

@@ -1,8 +1,10 @@
 """Which runner does which kind of job. A new kind needs a line here and one in :mod:`webapp.jobs.kinds`."""
 
 from collections.abc import Mapping
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
-from webapp.jobs import many
+from webapp.jobs import exports, import_orders, many
 from webapp.jobs.execute import Runner
 from webapp.parts import Parts
 
@@ -11,4 +13,6 @@ def runners(parts: Parts) -> Mapping[str, Runner]:
     """The runners of a worker, by kind."""
     return {
         many.KIND: many.Many(parts.desk),
+        import_orders.KIND: import_orders.ImportOrders(parts.desk),
+        exports.KIND: exports.Export(ZoneInfo(parts.settings.timezone), timedelta(days=parts.settings.export_days)),
     }

@@ -1,15 +1,14 @@
 """Jobs: the list, one with its bar and its results, stopping it, and fetching its file."""
 
-from flask import Blueprint, Response, flash, render_template, request, url_for
+from flask import Response, flash, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.access import account, parts
 from webapp.errors import NotFound
 from webapp.htmx import go_to, live_page, tagged
 from webapp.jobs import present, queries
+from webapp.jobs.blueprint import blueprint
 from webapp.jobs.book import file_of
-
-blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 
 @blueprint.get("")
