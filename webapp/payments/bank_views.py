@@ -1,6 +1,7 @@
 """The admin's pages about the bank: payment order files to hand out, status reports to take in."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from flask import Blueprint, Response, flash, render_template, request, url_for
@@ -72,9 +73,9 @@ def take_in() -> BaseResponse | tuple[str, int]:
     bank, form = _bank(), ReportForm()
     if not form.validate():
         return render_template("payments/bank.html", **_overview(form)), 422
-    upload = form.report.data
     try:
-        intake = bank.reports.take_in(upload.read(LARGEST_MESSAGE + 1), upload.filename or "", by())
+        with closing(form.report.data) as upload:
+            intake = bank.reports.take_in(upload.read(LARGEST_MESSAGE + 1), upload.filename or "", by())
     except MessageRefused as wrong:
         form.report.errors = [f"The file was not taken in, and nothing was changed. {wrong}"]
         return render_template("payments/bank.html", **_overview(form)), 422
