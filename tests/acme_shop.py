@@ -37,10 +37,15 @@ class Task:
 
 
 def tasks_on(page: Page) -> list[Task]:
-    """What the page of a certificate tells its customer to publish, read from the facts that can be copied."""
+    """What the page of a certificate tells its customer to publish."""
+    return tasks_in(page.tree)
+
+
+def tasks_in(tree: Any) -> list[Task]:
+    """The same in a parsed page, read from the facts that can be copied."""
     facts = [
         (words_of(row.find("dt")), words_of(copied))
-        for row in page.tree.iter("div")
+        for row in tree.iter("div")
         if row.find("dt") is not None
         for copied in row.iter()
         if "copyable" in copied.get("class", "").split()
