@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pages import words_of
 from pebble import ChallengeServer, Front, Pebble
 from shop import Clock, Page, Shop, signing_request, test_settings
 
@@ -36,11 +37,18 @@ class Task:
 
 
 def tasks_on(page: Page) -> list[Task]:
-    """What the page of a certificate tells its customer to publish, read from the facts with copy buttons."""
+    """What the page of a certificate tells its customer to publish."""
+    return tasks_in(page.tree)
+
+
+def tasks_in(tree: Any) -> list[Task]:
+    """The same in a parsed page, read from the facts that can be copied."""
     facts = [
-        ("".join(row.find("dt").itertext()), "".join(row.find("dd").itertext()))
-        for row in page.tree.iter("div")
-        if row.find("dt") is not None and any("data-copy" in one.attrib for one in row.iter("button"))
+        (words_of(row.find("dt")), words_of(copied))
+        for row in tree.iter("div")
+        if row.find("dt") is not None
+        for copied in row.iter()
+        if "copyable" in copied.get("class", "").split()
     ]
     kinds = {"Name": "dns-01", "Address": "http-01"}
     return [Task(kinds[label], location, value) for (label, location), (_, value) in pairwise(facts) if label in kinds]

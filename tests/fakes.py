@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from typing import cast
 
 from shop import signing_request
 
@@ -15,6 +16,7 @@ from webapp.authorities.port import (
     Processing,
     Progress,
     Proof,
+    Proved,
 )
 from webapp.certificates.models import PaymentMethod
 from webapp.payments import port as payments
@@ -129,6 +131,41 @@ class MistakenAuthority(RealAuthority):
         """Mix two orders up."""
         other_key = signing_request.__wrapped__(*names)
         return super().submit(f"{order_key}-mixed-up", other_key, names, validity_days)
+
+
+class ProvingAuthority(RealAuthority):
+    """Wants to see control itself, and answers each step towards the proof with the next of ``answers``.
+
+    The last one repeats. An answer that is an exception is raised; one that is a function is called for the answer.
+    """
+
+    def __init__(self, real: CertificateAuthority, *answers: object) -> None:
+        super().__init__(real)
+        self.answers = list(answers)
+        self.keys: list[str] = []
+
+    def proves_control(self, order_key: str) -> bool:
+        """It does."""
+        self.keys.append(order_key)
+        return True
+
+    def prove(self, ref: str) -> Proof:
+        """Answer."""
+        self.calls.append("prove")
+        return cast(Proof, self._next())
+
+    def advance(self, ref: str) -> Progress:
+        """Answer the same while there is something left to prove; then issue."""
+        if len(self.answers) == 1 and isinstance(self.answers[0], Proved):
+            return super().advance(ref)
+        self.calls.append("advance")
+        return cast(Progress, self._next())
+
+    def _next(self) -> object:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer() if callable(answer) else answer
 
 
 class BusyAuthority(RealAuthority):

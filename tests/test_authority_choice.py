@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from acme_support import Credulous, csr_for, open_database
 from ca_support import HandClock
 from pebble import Tls
+from sqlmodel import Session
 
 from certlifecycle import RevocationReason
 from webapp.authorities.acme_authority import AcmeAuthority
@@ -17,6 +18,7 @@ from webapp.authorities.choice import (
     AuthoritySettings,
     ChoiceError,
     acme_authorities,
+    chosen_name,
     read_authority_settings,
 )
 from webapp.authorities.choice_models import ChosenAuthority
@@ -199,3 +201,50 @@ def test_workers_with_different_settings_choose_once(database_url, tmp_path):
     with engine.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(ChosenAuthority.__table__)).scalar() == 1
     engine.dispose()
+
+
+# Who sees control
+
+
+def test_the_authority_of_an_order_says_whether_it_sees_control_itself(desk, members):
+    choice = authorities(desk, members, ov="acme")
+    assert not choice.for_product("dv").proves_control("order 1")
+    assert choice.for_product("ov").proves_control("order 2")
+    assert not choice.proves_control("order 3")
+    # It is decided from then on, whatever the settings say later.
+    changed = authorities(desk, members, default="acme", ov="builtin")
+    answers = [changed.for_product(one).proves_control(f"order {n}") for n, one in enumerate(("dv", "ov", "dv"), 1)]
+    assert answers == [False, True, False]
+    with Session(desk.engine) as session:
+        assert [chosen_name(session, f"order {number}") for number in (1, 2, 3, 4)] == [
+            "builtin",
+            "acme",
+            "builtin",
+            None,
+        ]
+
+
+def test_proofs_go_to_the_authority_that_has_the_order(desk, members):
+    choice = authorities(desk, members, ov="acme").for_product("ov")
+    ref = choice.submit("order 1", csr_for(WWW), [WWW], 90)
+    assert isinstance(choice.prove(ref), Pending)
+    assert authorities(desk, members).prove(ref) == choice.prove(ref)
+
+
+def test_nothing_is_proved_to_the_built_in_authority(desk, members):
+    choice = authorities(desk, members)
+    with pytest.raises(AuthorityRefused, match="leaves it to the desk"):
+        choice.prove(choice.submit("order 1", csr_for(WWW), [WWW], 90))
+
+
+def test_a_certificate_is_not_beyond_revocation_while_its_authority_is_not_set_up(desk, members):
+    acme = authorities(desk, members, default="acme")
+    ref = acme.submit("order 1", csr_for(WWW), [WWW], 90)
+    serial = desk.run(lambda: acme, ref).certificate.serial
+    left = authorities(desk, {"builtin": members["builtin"]})
+    with pytest.raises(AuthorityUnavailable, match="acme issued this certificate and is not set up any more"):
+        left.revoke(serial, RevocationReason.SUPERSEDED)
+    for nonsense in ("1234abcd", "no serial number"):
+        with pytest.raises(AuthorityRefused):
+            left.revoke(nonsense, RevocationReason.SUPERSEDED)
+    acme.revoke(serial, RevocationReason.SUPERSEDED)

@@ -4,6 +4,7 @@ import json
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,21 @@ import pytest
 from money_support import at_once
 
 from certlifecycle import PRESETS
-from webapp.authorities.settings import AuthoritySettings
+from webapp.authorities.settings import AcmeServer, AuthoritySettings
 from webapp.config import SettingError, Settings, load
+from webapp.parts import assemble
 from webapp.payments.settings import PaymentSettings
 
 
 @pytest.fixture
 def settings_of(tmp_path: Path) -> Any:
-    """Load settings from an environment that names nothing but ``DATA_DIR`` and what the test names."""
+    """Load settings from an environment that names nothing but ``DATA_DIR`` and what the test names.
+
+    The machine counts as one that knows a DNS resolver.
+    """
 
     def read(**environ: str) -> Settings:
-        return load({"DATA_DIR": str(tmp_path / "data")} | environ)
+        return load({"DATA_DIR": str(tmp_path / "data")} | environ, tuple)
 
     return read
 
@@ -369,3 +374,79 @@ def test_a_malformed_policy_stops_the_start(settings_of: Any, tmp_path: Path, co
     with pytest.raises(SettingError) as caught:
         settings_of(REFUND_POLICY=str(path))
     assert str(caught.value).startswith(f"REFUND_POLICY: {problem}")
+
+
+# Certificate authorities
+
+DIRECTORY = "https://ca.example.com/directory"
+
+
+def test_who_issues_for_which_product(settings_of: Any) -> None:
+    settings = settings_of(AUTHORITIES="builtin,ov=acme", ACME_DIRECTORY=DIRECTORY, ACME_CONTACT="ca@example.com")
+    assert settings.authorities == AuthoritySettings(
+        "builtin", {"ov": "acme"}, (AcmeServer("acme", DIRECTORY, "ca@example.com"),)
+    )
+    assert [settings.authorities.by_acme(product) for product in ("dv", "ov", "wildcard", "of before")] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"AUTHORITIES": "acme"}, "AUTHORITIES: 'acme' is not set up; there is builtin"),
+        ({"AUTHORITIES": "builtin,ev=builtin"}, "AUTHORITIES: 'ev' is none of the products dv, ov, wildcard"),
+        ({"ACME_DIRECTORY": "http://ca.example.com/"}, "ACME_DIRECTORY must be an https address"),
+        ({"ACME_BIG_DIRECTORY": DIRECTORY, "ACME_BIG_EAB_KID": "1"}, "ACME_BIG_EAB_KID and ACME_BIG_EAB_HMAC_KEY"),
+        (
+            {"ACME_DIRECTORY": DIRECTORY, "DOMAIN_CONTROL": "off"},
+            "DOMAIN_CONTROL must be on where an ACME server is set up: the desk looks before it does",
+        ),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else None,
+)
+def test_a_malformed_setting_of_the_authorities_stops_the_start(
+    settings_of: Any, environ: dict[str, str], says: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        settings_of(**environ)
+    assert str(caught.value).startswith(says)
+
+
+def test_a_machine_that_knows_no_resolver_needs_one_for_acme(tmp_path: Path) -> None:
+    def none() -> object:
+        raise ValueError("this machine is set up with no DNS resolver")
+
+    environ = {"DATA_DIR": str(tmp_path / "data")}
+    # Without an ACME server that leaves submissions to reviewers, as ever.
+    assert load(environ, none).resolvers == ()
+    acme = environ | {"ACME_DIRECTORY": DIRECTORY}
+    with pytest.raises(SettingError) as caught:
+        load(acme, none)
+    assert str(caught.value) == (
+        "RESOLVERS must be set where an ACME server is set up: this machine is set up with no DNS resolver"
+    )
+    assert load(acme | {"RESOLVERS": "192.0.2.53"}, none).authorities.servers
+
+
+def test_nothing_is_put_together_that_could_not_look_before_an_acme_server_does(tmp_path: Path) -> None:
+    environ = {"DATA_DIR": str(tmp_path / "data"), "ACME_DIRECTORY": DIRECTORY}
+    settings = replace(load(environ, tuple), domain_control=False)
+    with pytest.raises(SettingError, match=r"^RESOLVERS: the desk looks at a domain before"):
+        assemble(settings)
+
+
+def test_the_keys_of_the_accounts_lie_with_the_data(tmp_path: Path) -> None:
+    environ = {
+        "DATA_DIR": str(tmp_path / "data"),
+        "ACME_DIRECTORY": DIRECTORY,
+        "ACME_OTHER_DIRECTORY": DIRECTORY,
+        "RESOLVERS": "192.0.2.53",
+    }
+    assemble(load(environ)).database.engine.dispose()
+    keys = {path.relative_to(tmp_path) for path in tmp_path.rglob("account.key")}
+    assert keys == {Path("data/acme-other/account.key"), Path("data/acme/account.key")}
+    assert {stat.S_IMODE((tmp_path / key).stat().st_mode) for key in keys} == {0o600}

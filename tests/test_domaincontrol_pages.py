@@ -77,3 +77,27 @@ def test_a_desk_without_resolvers_leaves_it_to_reviewers(sqlite_url: str, open_s
     assert shop.get(certificate.id).due_at is None
     page = shop.browser(shop.alice).get(f"/certificates/{certificate.id}")
     assert "_desk.www.example.com" not in page.words
+
+
+# Keeping up to date
+
+
+def test_findings_are_shown_anew_and_instructions_only_when_they_have_changed(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.SUBMITTED)
+    alice = shop.browser(shop.alice)
+    page = alice.get(f"/certificates/{certificate.id}")
+    (asks,) = (node.get("hx-get") for node in page.tree.iter() if node.get("id") == "domain-control-finding")
+    same = alice.get(asks, htmx=True)
+    assert 'id="domain-control-finding"' in same.text
+    for header in ("HX-Retarget", "HX-Reselect"):
+        assert header not in same.response.headers
+    # Somebody has submitted again in another window: other values.
+    shop.fire(certificate, Event.WITHDRAW_SUBMISSION, shop.alice)
+    shop.fire(shop.get(certificate.id), Event.SUBMIT)
+    other = alice.get(asks, htmx=True)
+    assert [other.response.headers[header] for header in ("HX-Retarget", "HX-Reselect")] == ["#certificate"] * 2
+    # Nothing is asked for any more.
+    shop.fire(shop.get(certificate.id), Event.VERIFY)
+    assert alice.get(asks, htmx=True).response.headers["HX-Retarget"] == "#certificate"
+    # Whoever asks for all of it gets it where they want it.
+    assert "HX-Retarget" not in alice.get(f"/certificates/{certificate.id}", htmx=True).response.headers

@@ -5,133 +5,26 @@ sees the other's step without reloading, and once without, where every page and 
 """
 
 import re
-import socket
 import subprocess
-import sys
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import INSTALL, path, running
-from conftest import required
-from playwright.sync_api import Browser, Page, expect
-from processes import end, environment, eventually
-from shop import signing_request, test_settings
+from journey import Console, Person, download, running_console
+from playwright.sync_api import Browser, expect
+from shop import signing_request
 
-from webapp.demo import PASSWORD
+pytest_plugins = ["journey_fixtures"]
 
 DOMAIN = "journey.example.com"
-PATIENCE = 20_000
-"""Milliseconds that a step of the other person, or of the worker, may take to show."""
-
-
-def free_ports() -> tuple[int, int]:
-    """Two ports that nobody uses."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
-
-
-@dataclass
-class Console:
-    """A running desk."""
-
-    url: str
-    folder: Path
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """The desk as ``make run`` starts it, in a folder of its own."""
-    folder = tmp_path_factory.mktemp("console")
-    port, live_port = free_ports()
-    url = f"sqlite:///{folder / 'desk.sqlite3'}"
-    settings = test_settings(url, folder, port=port, live_port=live_port)
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "webapp.serve", "--demo"],
-        env=environment(settings),
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        eventually(lambda: b"is open at" in (folder / "log").read_bytes(), 60)
-        yield Console(f"http://127.0.0.1:{port}", folder)
-    finally:
-        end(process)
-        log.close()
-    assert process.returncode == 0, (folder / "log").read_text()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for this file; each person gets a profile of their own."""
-    if path() is None:
-        required("Chromium", INSTALL)
-    with running() as browser:
-        yield browser
-
-
-class Person:
-    """Somebody at a browser. With ``scripts`` they never reload; without, they do."""
-
-    def __init__(self, browser: Browser, console: Console, email: str, *, scripts: bool) -> None:
-        self.console = console
-        self.scripts = scripts
-        self.context = browser.new_context(java_script_enabled=scripts, timezone_id="Asia/Shanghai")
-        self.page: Page = self.context.new_page()
-        self.problems: list[str] = []
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on(
-            "console",
-            lambda message: self.problems.append(message.text) if message.type == "error" else None,
-        )
-        self.open("/sign-in")
-        self.page.get_by_label("Email address").fill(email)
-        self.page.get_by_label("Password").fill(PASSWORD)
-        self.press("Sign in")
-
-    def open(self, where: str) -> None:
-        """Type an address."""
-        self.page.goto(self.console.url + where)
-
-    def press(self, button: str) -> None:
-        """Press a button of the page's content."""
-        self.page.locator("main").get_by_role("button", name=button, exact=True).click()
-
-    def follow(self, link: str | re.Pattern[str]) -> None:
-        """Follow a link of the page's content."""
-        self.page.locator("main").get_by_role("link", name=link).first.click()
-
-    def sees(self, text: str) -> None:
-        """Wait until a text shows in the content: by itself with scripts, by reloading without."""
-        wanted = self.page.locator("main").get_by_text(text).first
-        if self.scripts:
-            expect(wanted).to_be_visible(timeout=PATIENCE)
-            return
-
-        def shows() -> bool:
-            self.page.reload()
-            return wanted.is_visible()
-
-        eventually(shows, PATIENCE / 1000)
-
-    def watches(self, act: Callable[[], None], text: str) -> None:
-        """See what somebody else did. With scripts it comes to this page without the page being loaded anew."""
-        loads: list[str] = []
-        self.page.on("load", lambda page: loads.append(page.url))
-        act()
-        self.sees(text)
-        if self.scripts:
-            assert loads == []
-
-    def close(self) -> None:
-        """Leave, having seen no error."""
-        self.context.close()
-        assert self.problems == []
+    with running_console(tmp_path_factory.mktemp("console")) as console:
+        yield console
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["htmx", "no-javascript"])
@@ -194,15 +87,6 @@ def test_from_order_to_refund_with_two_people_side_by_side(
 
     carla.close()
     rita.close()
-
-
-def download(person: Person, folder: Path) -> Path:
-    """Download the chain, as the button does."""
-    chain = folder / "chain.pem"
-    with person.page.expect_download() as downloading:
-        person.follow("Download PEM")
-    downloading.value.save_as(chain)
-    return chain
 
 
 def assert_openssl(console: Console, chain: Path, folder: Path, *, revoked: bool) -> None:

@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 
 from certlifecycle import State
 from webapp import HERE, tables
+from webapp.authorities.choice import chosen_name
 from webapp.db import make_engine
 from webapp.migrating import migrate
 
@@ -147,6 +148,39 @@ def test_migrating_keeps_what_is_there(any_shop: Shop) -> None:
     before = any_shop.get(certificate.id), any_shop.history(certificate)
     migrate(any_shop.database.engine)
     assert (any_shop.get(certificate.id), any_shop.history(certificate)) == before
+
+
+def test_what_was_begun_with_the_built_in_authority_ends_with_it(any_shop: Shop) -> None:
+    """An upgrade that changes the settings orders nothing twice, and asks no customer for a second proof."""
+    states = (State.PENDING, State.SUBMITTED, State.VERIFIED, State.FAILED, State.ISSUED, State.REVOKED)
+    certificates = {state: any_shop.certificate_in(state) for state in states}
+    engine = any_shop.database.engine
+    alembic(engine, command.downgrade, "0004-1")
+    with engine.execution_options(writing=True).begin() as connection:
+        connection.exec_driver_sql("DELETE FROM chosen_authority")
+        key = certificates[State.REVOKED].submission_id
+        connection.execute(
+            sa.text(
+                "INSERT INTO chosen_authority SELECT order_key, 'acme', submitted_at FROM ca_certificate WHERE "
+                "order_key = :key"
+            ),
+            {"key": key},
+        )
+    migrate(engine)
+    with any_shop.database.reading() as session:
+        chosen = {
+            state: chosen_name(session, certificate.submission_id or "") for state, certificate in certificates.items()
+        }
+    assert chosen == {
+        State.PENDING: None,
+        State.SUBMITTED: "builtin",
+        State.VERIFIED: "builtin",
+        # It begins anew, with whoever issues then.
+        State.FAILED: None,
+        State.ISSUED: "builtin",
+        # What is known stays.
+        State.REVOKED: "acme",
+    }
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(empty: sa.Engine) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -72,10 +72,11 @@ class Settings:
         return self.public_url.startswith("https://")
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Settings:
+def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], object] = system_nameservers) -> Settings:
     """Read the settings; raises :class:`SettingError` naming the first one that is malformed.
 
-    Makes ``DATA_DIR`` and a secret key in it where none is set.
+    ``own_resolvers`` raises ValueError where the machine is set up with no DNS resolver. Makes ``DATA_DIR`` and a
+    secret key in it where none is set.
     """
 
     def text(name: str, default: str) -> str:
@@ -176,7 +177,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         policy=policy,
         ca_url=ca_url,
         # AUTHORITIES says who issues for which product; ACME_… set up the servers among them.
-        authorities=_authorities(environ, domain_control=domain_control, resolvers=resolvers),
+        authorities=_authorities(
+            environ, domain_control=domain_control, resolvers=(lambda: resolvers) if resolvers else own_resolvers
+        ),
         domain_control=domain_control,
         resolvers=resolvers,
         # The name by which CAA records let the built-in authority issue (RFC 8659).
@@ -281,7 +284,7 @@ def _payments(environ: Mapping[str, str]) -> PaymentSettings:
 
 
 def _authorities(
-    environ: Mapping[str, str], *, domain_control: bool, resolvers: tuple[Nameserver, ...]
+    environ: Mapping[str, str], *, domain_control: bool, resolvers: Callable[[], object]
 ) -> AuthoritySettings:
     """An ACME server fails an order for good when it finds a wrong value, so the desk must be able to look before."""
     try:
@@ -290,11 +293,11 @@ def _authorities(
         raise SettingError(str(wrong)) from None
     if authorities.servers and not domain_control:
         raise SettingError("DOMAIN_CONTROL must be on where an ACME server is set up: the desk looks before it does")
-    if authorities.servers and not resolvers:
-        try:
-            system_nameservers()
-        except ValueError as missing:
-            raise SettingError(f"RESOLVERS must be set where an ACME server is set up: {missing}") from None
+    try:
+        if authorities.servers:
+            resolvers()
+    except ValueError as missing:
+        raise SettingError(f"RESOLVERS must be set where an ACME server is set up: {missing}") from None
     return authorities
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "AuthoritySettings",
     "ChoiceError",
     "acme_authorities",
+    "chosen_name",
     "read_authority_settings",
 ]
 
