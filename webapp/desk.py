@@ -33,7 +33,7 @@ from webapp.certificates.models import Certificate, Channel, History, PaymentMet
 from webapp.columns import new_id
 from webapp.db import Database, rows_changed
 from webapp.errors import NotFound, Superseded
-from webapp.recording import Change, Handed, record
+from webapp.recording import Change, Handed, evidence_of, record
 from webapp.refunds.models import Refund, RefundApproval
 
 WORK_DUE_IN = {
@@ -146,7 +146,7 @@ class Desk:
             if version is not None and version != before.version:
                 raise Superseded(self._rows_since(session, before.id, version))
             now = self.clock()
-            case = self.case(file, by.actor, now, reason, handed.evidence if handed else "")
+            case = self.case(file, by.actor, now, reason, evidence_of(handed))
             target = advance(case, event)
             change = Change(event, target, case, file.refund, handed, self.payable)
             recorded = record(before, file.purchase, change)
