@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from webapp.authorities.builtin import BuiltinAuthority
 from webapp.authorities.port import CertificateAuthority
 from webapp.certificates.models import PaymentMethod
-from webapp.config import Settings
+from webapp.config import Settings, is_exposed
 from webapp.db import Database, make_engine
 from webapp.desk import Desk, Work
 from webapp.domaincontrol.check import Checker
@@ -49,6 +49,11 @@ def present() -> datetime:
 
 def assemble(settings: Settings, clock: Callable[[], datetime] = present, work: Work | None = None) -> Parts:
     """Put the parts together. The built-in authority makes its keys here when there are none yet."""
+    if is_exposed(settings.data_dir):
+        advice = "Run: chmod 700 %s"
+        log.warning(
+            "DATA_DIR, which holds the keys, is open to every user of this machine. " + advice, settings.data_dir
+        )
     engine = make_engine(settings.database_url)
     database = Database(engine)
     payments = connect(settings.payments, database, clock, ZoneInfo(settings.timezone))
