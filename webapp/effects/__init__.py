@@ -14,6 +14,7 @@ from webapp.effects.check_domain import Patience, check_domain, leave_to_reviewe
 from webapp.effects.issue import issue
 from webapp.effects.pay import pay
 from webapp.effects.revoke import revoke
+from webapp.hindrances import hindrance_of
 from webapp.payments.port import PaymentGateway
 
 
@@ -51,5 +52,5 @@ class Effects:
                 case _:
                     raise ValueError(f"no such work: {kind!r}")
         except Exception as failure:
-            self.desk.note_failure(certificate_id, f"{type(failure).__name__}: {failure}")
+            self.desk.note_failure(certificate_id, f"{type(failure).__name__}: {failure}", hindrance_of(failure))
             raise

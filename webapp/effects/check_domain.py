@@ -16,6 +16,7 @@ from webapp.domaincontrol.check import Checker
 from webapp.domaincontrol.models import DomainControl, Finding, Method, note_look, open_control
 from webapp.domaincontrol.tokens import LIFETIME
 from webapp.errors import Superseded
+from webapp.hindrances import Hindrance
 
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300))
 """How long after the first look the second follows, and so on; the last one repeats."""
@@ -91,7 +92,7 @@ def _go_on(desk: Desk, control: DomainControl, certificate: Certificate, waits: 
     if now < ends:
         pause = PAUSES[min(control.attempts, len(PAUSES)) - 1]
         # Waiting for the customer is no trouble of the desk's, so nothing is noted as a failure.
-        desk.postpone(certificate.id, certificate.version, min(now + pause, ends), "")
+        desk.postpone(certificate.id, certificate.version, min(now + pause, ends), "", Hindrance.CUSTOMER)
         return
     reason = why_failed(control, certificate.domain, waits)
     try:

@@ -14,6 +14,7 @@ from webapp.certificates.models import Certificate
 from webapp.desk import WORKER, Desk
 from webapp.domaincontrol.check import Checker
 from webapp.errors import Superseded
+from webapp.hindrances import Hindrance
 from webapp.recording import Issuance
 
 LOOK_AGAIN = timedelta(seconds=5)
@@ -85,6 +86,7 @@ def issue(desk: Desk, authority: CertificateAuthority, certificate_id: str, chec
                     certificate.version,
                     desk.clock() + LOOK_AGAIN,
                     "The certificate authority is working on it.",
+                    Hindrance.AT_WORK,
                 )
     except Superseded:
         # Another attempt recorded the same answer first.
@@ -95,7 +97,7 @@ def _hold_back(desk: Desk, certificate: Certificate, why: str) -> None:
     """Wait for CAA records that let us issue; give up where they have not for as long as a submission is waited for."""
     now = desk.clock()
     if now < certificate.state_since + CAA_PATIENCE:
-        desk.postpone(certificate.id, certificate.version, now + CAA_AGAIN, why)
+        desk.postpone(certificate.id, certificate.version, now + CAA_AGAIN, why, Hindrance.CUSTOMER)
         return
     try:
         desk.fire(certificate.id, Event.REFUSE_ISSUANCE, WORKER, reason=why, version=certificate.version)
