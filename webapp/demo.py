@@ -28,6 +28,7 @@ from webapp.parts import Parts, assemble, present
 from webapp.payments.ledger import CASH, SALES, transfer, wallet
 from webapp.recording import Application, Handed, Refusal, Submission
 from webapp.refunds.models import RefundReason
+from webapp.work import Attempt
 
 PASSWORD = "certificate-desk"  # noqa: S105  # Printed at the start of every demo; real shops refuse the demo.
 
@@ -125,6 +126,10 @@ class _NoQueue:
 
     def enqueue(self, session: Session, kind: str, subject_id: str, key: str) -> None:
         """Take nothing in."""
+
+    def under_way(self, since: datetime) -> list[Attempt]:
+        """No worker is at anything."""
+        return []
 
 
 BEGINS = timedelta(days=90)

@@ -9,7 +9,7 @@ who did what and when.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select, update
@@ -36,6 +36,7 @@ from webapp.errors import DeskError, Forbidden, NotFound, NothingDue, Superseded
 from webapp.hindrances import Hindrance
 from webapp.recording import Change, Handed, evidence_of, record
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.work import Work
 
 WORK_DUE_IN = {
     State.SUBMITTED: "check_domain",
@@ -44,13 +45,6 @@ WORK_DUE_IN = {
     State.REFUND_APPROVED: "pay",
 }
 """What the system owes while a certificate rests in a state. The state is the truth; the queue only makes it prompt."""
-
-
-class Work(Protocol):
-    """Where due work is handed in, inside the transaction that made it due."""
-
-    def enqueue(self, session: Session, kind: str, subject_id: str, key: str) -> None:
-        """Hand in work ``kind`` for a certificate or a job; ``key`` is new for every attempt."""
 
 
 Also = Callable[[Session, Certificate], None]

@@ -11,7 +11,7 @@ from webapp.authorities.port import CertificateAuthority
 from webapp.certificates.models import PaymentMethod
 from webapp.config import Settings, is_exposed
 from webapp.db import Database, make_engine
-from webapp.desk import Desk, Work
+from webapp.desk import Desk
 from webapp.domaincontrol.check import Checker
 from webapp.domaincontrol.dns import Resolvers, system_nameservers
 from webapp.domaincontrol.http import Visitor
@@ -19,6 +19,7 @@ from webapp.effects.queue import JOB_QUEUE, JOB_WORKFLOW, DbosWork
 from webapp.jobs.book import Jobs
 from webapp.payments.connect import Payments, connect
 from webapp.payments.port import PaymentGateway
+from webapp.work import Work
 
 log = logging.getLogger("desk")
 
