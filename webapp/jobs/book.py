@@ -18,6 +18,7 @@ from webapp.desk import By, pause_after
 from webapp.jobs.grip import LEASE, Grip
 from webapp.jobs.models import Job, JobChunk, JobItem, JobState
 from webapp.jobs.said import pack
+from webapp.work import Work
 
 PATIENCE = 5
 """How many failures without any progress between them a job survives."""
