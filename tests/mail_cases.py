@@ -116,7 +116,8 @@ CASES = {
         _aged(State.REFUND_REQUESTED, days=10), ("www.example.com", "268.00 CNY, promised by Monday, 11 May 2026")
     ),
     MailKind.REVOCATION_SLOW: Case(
-        _aged(State.REVOKING, hours=25), ("www.example.com", "asked for on 4 May 2026, 17:00 CST")
+        _aged(State.REVOKING, hours=25),
+        ("www.example.com", "asked for on 4 May 2026, 17:00 CST. It is not finished yet."),
     ),
 }
 """Every kind: how it comes about, and what its reader has to find in it."""

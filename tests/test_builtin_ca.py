@@ -274,6 +274,8 @@ def test_those_that_submit_at_once_submit_one_order(start, ca_engine):
         (make_csr(ed25519.Ed25519PrivateKey.generate(), names=NAMES), NAMES, 90, "Ed25519"),
         (make_csr(KEY, names=["other.example.com"]), NAMES, 90, "other.example.com"),
         (make_csr(KEY), (), 90, "names no domain"),
+        # An order that was taken in before the list had the registry.
+        (make_csr(KEY, names=["*.co.uk"]), ["*.co.uk"], 90, "domain registry"),
         (make_csr(KEY), [f"n{number}.example.com" for number in range(101)], 90, "at most 100"),
         (CSR, NAMES, 0, "at least one day"),
     ],

@@ -11,6 +11,7 @@ from certlifecycle import SYSTEM, Event, State
 from webapp.certificates import present
 from webapp.certificates.models import Certificate, Channel, PaymentMethod
 from webapp.desk import By
+from webapp.hindrances import Hindrance
 
 
 def address(certificate: Certificate, tail: str = "") -> str:
@@ -149,17 +150,22 @@ def test_a_revocation_that_the_authority_refused_is_told(shop: Shop) -> None:
 
 def test_trouble_behind_the_scenes_is_told_to_each_in_their_words(shop: Shop) -> None:
     certificate = shop.certificate_in(State.VERIFIED)
-    shop.desk.note_failure(certificate.id, "Connection refused.")
+    shop.desk.note_failure(certificate.id, "OSError: Connection refused.", Hindrance.UNREACHABLE)
     assert "longer than usual" not in shop.browser(shop.alice).get(address(certificate)).words
     for _ in range(2):
         shop.clock.advance(hours=1)
         assert shop.desk.retry_overdue(shop.clock()) == 1
     assert "This takes longer than usual." in shop.browser(shop.alice).get(address(certificate)).words
     assert "Connection refused." not in shop.browser(shop.alice).get(address(certificate)).words
-    assert (
-        "Connection refused. Attempt 3; the desk tries again by itself."
-        in shop.browser(shop.rita).get(address(certificate)).words
+    page = shop.browser(shop.rita).get(address(certificate))
+    cause = (
+        "The certificate authority cannot be reached, or does not answer. Attempt 3; the desk tries again by itself."
     )
+    assert cause in page.words
+    # What the program saw stands folded, for whoever has to look deeper.
+    (folded,) = [node for node in page.tree.iter("details") if "Technical details" in "".join(node.itertext())]
+    assert "OSError: Connection refused." in "".join(folded.itertext())
+    assert page.words.count("OSError") == 1
 
 
 # History

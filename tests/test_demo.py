@@ -10,14 +10,17 @@ from money_support import assert_books_balance
 from shop import Shop, test_settings
 from sqlmodel import SQLModel, col, func, select
 
-from certlifecycle import REVIEWERS, Outlook, Role, Rule, State, Verdict
+from certlifecycle import REVIEWERS, Event, Outlook, Role, Rule, State, Verdict
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import fits
 from webapp.certificates.models import Certificate, Channel, History
 from webapp.config import Settings
 from webapp.db import Database, make_engine
 from webapp.demo import PASSWORD, PEOPLE, STORIES, DemoRefused, load_demo
+from webapp.desk import By
 from webapp.parts import Parts, assemble, present
+from webapp.recording import Application
+from webapp.refunds.models import RefundReason
 from webapp.tables import LedgerTransfer, Purchase, Refund
 
 
@@ -64,6 +67,73 @@ def test_it_fills_a_shop_once(database_url: str, tmp_path: Path) -> None:
     assert load_demo(settings) is False
     assert count(database, *everything) == filled
     database.engine.dispose()
+
+
+def stories(database: Database) -> dict[tuple[str, str], tuple[object, ...]]:
+    """What came of each story: state, events with their order, whether it is held back, and how much money is where."""
+    with database.reading() as session:
+        people = {one.id: one.email for one in session.exec(select(Account)).all()}
+        told: dict[tuple[str, str], tuple[object, ...]] = {}
+        for one in session.exec(select(Certificate)).all():
+            rows = session.exec(select(History).where(History.certificate_id == one.id).order_by(col(History.id))).all()
+            assert [row.at for row in rows] == sorted(row.at for row in rows)
+            told[people[one.customer_id], one.domain] = (one.state, [row.event for row in rows], one.work_error)
+        assert_books_balance(session)
+    assert len(told) == count(database, Certificate)[0]
+    return told
+
+
+def test_a_filling_that_was_interrupted_is_taken_up(demo: Parts, database_url: str, tmp_path: Path) -> None:
+    """Again and again, after every few steps: what has happened does not happen twice, and nothing is left out."""
+    settings = test_settings(database_url, tmp_path / "data")
+    steps = 0
+
+    def get_tired() -> None:
+        nonlocal steps
+        steps += 1
+        if steps % 3 == 1:
+            raise KeyboardInterrupt
+
+    interruptions = 0
+    while True:
+        try:
+            assert load_demo(settings, get_tired) is True
+            break
+        except KeyboardInterrupt:
+            interruptions += 1
+    assert interruptions > 20
+    assert load_demo(settings) is False
+    database = Database(make_engine(database_url))
+    assert stories(database) == stories(demo.database)
+    assert count(database, Purchase, Refund) == count(demo.database, Purchase, Refund)
+    database.engine.dispose()
+
+
+def test_what_visitors_did_meanwhile_is_left_to_them(sqlite_url: str, tmp_path: Path) -> None:
+    settings = test_settings(sqlite_url, tmp_path / "data")
+    steps = 0
+
+    def stop_early() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load_demo(settings, stop_early)
+    parts = assemble(settings)
+    # The people and the first certificate are there. Its owner, who can sign in by now, asks for the money back.
+    (first,) = certificates(parts)
+    with parts.database.reading() as session:
+        owner = session.get(Account, first.customer_id)
+    assert owner is not None
+    by = By(owner.actor, Channel.WEB)
+    parts.desk.fire(first.id, Event.REQUEST_REFUND, by, reason="No.", handed=Application(RefundReason.NOT_NEEDED))
+    assert load_demo(settings) is True
+    assert count(parts.database, Account, Certificate) == [len(PEOPLE), len(STORIES)]
+    with parts.database.reading() as session:
+        assert parts.desk.open_file(session, first.id).certificate.state == State.REFUND_REQUESTED
+    parts.database.engine.dispose()
 
 
 @pytest.mark.parametrize("currency", ["JPY", "KWD", "EUR"])

@@ -42,6 +42,11 @@ def test_a_name_is_read_into_its_canonical_form(typed, canonical):
         (".example.com", "a dot too many"),
         ("a..example.com", "a dot too many"),
         (".", "a dot too many"),
+        ("*.co.uk", "every customer of a domain registry: under co.uk anybody can register"),
+        ("*.CO.UK.", "under CO.UK anybody can register"),
+        ("*.公司.cn", "under 公司.cn anybody can register"),
+        # The registry of .ck gives out names below every second level but one.
+        ("*.anything.ck", "under anything.ck anybody can register"),
         ("*", "wrong place"),
         ("*.*.example.com", "wrong place"),
         ("www.*.example.com", "wrong place"),
@@ -87,6 +92,22 @@ def test_what_is_no_name_is_refused_in_words(typed, words):
     assert str(refusal.value).endswith(".")
     # Nothing invisible is repeated.
     assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "*.example.co.uk",
+        # Without a star it is one name, and whoever controls it may have it.
+        "co.uk",
+        "*.www.ck",
+        # A hoster decides for itself, and so does a top-level domain that nobody has registered.
+        "*.github.io",
+        "*.example.test",
+    ],
+)
+def test_a_wildcard_is_for_one_registrant(name):
+    assert read_domain(name) == name
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,13 @@ def test_what_is_wrong_is_named_by_line_and_field(shop: Shop, field: str, value:
     assert refused(shop, file(good, row(**{field: value}), good)) == (3, field, problem)
 
 
+@pytest.mark.parametrize("name", ["co.uk", "*.co.uk"])
+def test_a_wildcard_for_a_whole_registry_is_refused(shop: Shop, name: str) -> None:
+    line, field, problem = refused(shop, file(row(domain=name, product="wildcard")))
+    assert (line, field) == (2, "domain")
+    assert "would cover every customer of a domain registry" in problem
+
+
 def test_a_wildcard_that_is_too_long_is_refused(shop: Shop) -> None:
     fits = row(domain=LONG[:251], product="wildcard")
     assert import_orders(shop.desk, file(fits)) == Report(1, 0)

@@ -11,6 +11,7 @@ from shop import START, Shop
 
 from certlifecycle import PRESETS, Event, RefundPolicy, State
 from webapp.certificates.models import Certificate
+from webapp.hindrances import Hindrance
 from webapp.mail.models import MailKind, MailStatus
 from webapp.mail.office import LOOK_EVERY
 from webapp.mail.reminders import (
@@ -301,6 +302,17 @@ def test_administrators_are_told_of_a_revocation_past_its_24_hours(any_shop: Sho
         any_shop.clock.now = START + since
         with any_shop.database.reading() as session:
             assert [one.recipient.name for one in late_revocations(session, any_shop.clock(), DEFAULT)] == people
+
+
+def test_they_are_told_why_in_words(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.REVOKING)
+    shop.desk.note_failure(certificate.id, "ConnectionResetError: [Errno 104]", Hindrance.UNREACHABLE)
+    post = MailShop(shop)
+    at(shop, days=2)
+    post.office.remind()
+    text = text_of(post.compose(next(mail for mail in post.mails() if mail.kind == MailKind.REVOCATION_SLOW)))
+    assert "The certificate authority cannot be reached, or does not answer." in text
+    assert "Errno" not in text
 
 
 def test_people_who_left_are_not_told(shop: Shop) -> None:

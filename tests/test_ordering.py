@@ -121,6 +121,22 @@ def test_a_domain_that_is_none_comes_back_with_the_reason(shop: Shop, typed: str
     assert value(checked, "domain") == typed
 
 
+@pytest.mark.parametrize("typed", ["co.uk", "*.co.uk"])
+def test_a_wildcard_for_a_whole_registry_cannot_be_ordered(shop: Shop, typed: str) -> None:
+    shop.give(shop.alice, 500000)
+    page = shop.browser(shop.alice).post("/order/wildcard", {"order_id": new_id(), "domain": typed}, 422)
+    assert "would cover every customer of a domain registry" in page.words
+    assert value(page, "domain") == typed
+    assert certificates(shop) == []
+
+
+def test_a_wildcard_that_is_too_long_cannot_be_ordered(shop: Shop) -> None:
+    shop.give(shop.alice, 500000)
+    name = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 48}.example.com"
+    page = shop.browser(shop.alice).post("/order/wildcard", {"order_id": new_id(), "domain": name}, 422)
+    assert "is too long" in page.words
+
+
 def test_too_little_money_says_how_much_is_missing(shop: Shop) -> None:
     shop.give(shop.alice, 20000)
     browser = shop.browser(shop.alice)

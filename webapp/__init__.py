@@ -84,6 +84,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
     from webapp.ordering.views import blueprint as ordering
+    from webapp.outbox.views import blueprint as outbox
     from webapp.payments.notifications import Inbox
     from webapp.payments.notifications import blueprint as make_notifications
     from webapp.payments.payouts import waking
@@ -92,7 +93,8 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.review.views import blueprint as review
 
     context.install(app)
-    for one in (accounts, certificates, jobs, live, mail, ordering, payments, refunds, review, styleguide.blueprint):
+    pages = (accounts, certificates, jobs, live, mail, ordering, outbox, payments, refunds, review)
+    for one in (*pages, styleguide.blueprint):
         app.register_blueprint(one)
     app.register_blueprint(preferences)
     app.register_blueprint(figures)

@@ -75,8 +75,8 @@ class Settings:
 def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], object] = system_nameservers) -> Settings:
     """Read the settings; raises :class:`SettingError` naming the first one that is malformed.
 
-    ``own_resolvers`` raises ValueError where the machine is set up with no DNS resolver. Makes ``DATA_DIR`` and a
-    secret key in it where none is set.
+    ``own_resolvers`` raises ValueError where the machine is set up with no DNS resolver. Makes ``DATA_DIR``, for its
+    owner alone, and a secret key in it where none is set.
     """
 
     def text(name: str, default: str) -> str:
@@ -143,7 +143,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
     # The key that signs cookies, forms and live tickets. Every process of one desk needs the same.
     secret_key = text("SECRET_KEY", "")
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        # It holds the keys of the built-in CA and everything that customers entrust to the desk.
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret_key = secret_key or _stored_secret(data_dir / "secret_key")
     except OSError as wrong:
         raise SettingError(f"DATA_DIR: {data_dir} cannot be used ({wrong.strerror})") from None
@@ -204,6 +205,11 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         # The file with the records of the demo's own DNS; set by whoever starts that.
         demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
     )
+
+
+def is_exposed(folder: Path) -> bool:
+    """Whether every user of the machine can look into a folder that is meant for its owner."""
+    return folder.is_dir() and bool(folder.stat().st_mode & 0o007)
 
 
 def _is_address(value: str, schemes: tuple[str, ...]) -> bool:

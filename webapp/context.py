@@ -14,6 +14,7 @@ from webapp.htmx import wants_fragment
 from webapp.jobs.models import Job
 from webapp.jobs.queries import under_way
 from webapp.live.tickets import issue_ticket
+from webapp.outbox.queries import how_much_is_stuck
 
 THEMES = ("auto", "light", "dark")
 
@@ -74,10 +75,14 @@ def navigation(viewer: Account | None) -> list[NavItem]:
         return []
     if viewer.role in REVIEWERS:
         with parts().database.reading() as session:
-            waiting = how_much_waits(session)
-        places = [("Review", "review.queue", waiting), ("Certificates", "certificates.list_certificates", None)]
-        places += [("Figures", "figures.page", None)]
-        places += [("Payments", "payments.overview", None)] if viewer.role == Role.ADMIN else []
+            places = [
+                ("Review", "review.queue", how_much_waits(session)),
+                ("Certificates", "certificates.list_certificates", None),
+                ("Figures", "figures.page", None),
+            ]
+            if viewer.role == Role.ADMIN:
+                places.append(("Payments", "payments.overview", None))
+                places.append(("Outbox", "outbox.outbox", how_much_is_stuck(session)))
     else:
         places = [
             ("Certificates", "certificates.list_certificates", None),

@@ -4,8 +4,9 @@ On SQLite a writer takes the lock at its beginning (BEGIN IMMEDIATE), so that it
 middle; readers take none. On PostgreSQL both are plain transactions.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,11 +18,21 @@ from sqlmodel import Session
 def make_engine(url: str) -> sa.Engine:
     """Connect to SQLite or PostgreSQL with the settings that the desk relies on."""
     if url.startswith("sqlite"):
+        _keep_private(sa.make_url(url).database)
         engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10)
+
+
+def _keep_private(path: str | None) -> None:
+    """Let a new database file be its owner's alone; the files that SQLite puts beside it take its mode."""
+    if path is None or path.startswith((":", "file:")):
+        return
+    # One that is there keeps its mode, and what is wrong with a path is better said by SQLite itself.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

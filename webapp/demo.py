@@ -1,9 +1,11 @@
 """A demo shop: people, and certificates in every state with dates around the refund deadline.
 
 Everything goes through the door and the effects, with a clock that runs through the past three months; nothing is
-written into the tables by hand.
+written into the tables by hand. A loading that was interrupted is taken up where it ended: the people are there at once
+or not at all, and the history tells how far each story was told.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -12,14 +14,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlmodel import Session, func, select
+from sqlmodel import Session, col, func, select
 
 from certlifecycle import Event, Money, Role, State
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import hash_password
 from webapp.authorities.settings import AuthoritySettings
 from webapp.catalogue import PRODUCTS
-from webapp.certificates.models import Certificate, Channel, PaymentMethod, Purchase
+from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
 from webapp.columns import new_id
 from webapp.config import Settings
 from webapp.desk import WORK_DUE_IN, By, order_number
@@ -28,6 +30,7 @@ from webapp.parts import Parts, assemble, present
 from webapp.payments.ledger import CASH, SALES, transfer, wallet
 from webapp.recording import Application, Handed, Refusal, Submission
 from webapp.refunds.models import RefundReason
+from webapp.work import Attempt
 
 PASSWORD = "certificate-desk"  # noqa: S105  # Printed at the start of every demo; real shops refuse the demo.
 
@@ -53,6 +56,10 @@ class DemoRefused(Exception):
     """There is real data; the demo would mix with it."""
 
 
+RESTING = (Event.SUBMIT, Event.VERIFY, Event.REVOKE, Event.APPROVE_REFUND)
+"""Events after which the system owes a step."""
+
+
 class Story(NamedTuple):
     """One certificate: how it came to where it stands. ``days`` before now it was ordered."""
 
@@ -65,6 +72,11 @@ class Story(NamedTuple):
     account: str = ""
     issued_days: float | None = None
     """How long ago it was issued, where the refund deadline is the point of it."""
+
+    @property
+    def rests(self) -> bool:
+        """Whether it ends where the system owes a step: the demo holds it back for a day."""
+        return bool(self.events) and self.events[-1] in RESTING
 
 
 ISSUED = (Event.SUBMIT, Event.VERIFY, Event.ISSUE)
@@ -102,9 +114,6 @@ STORIES = (
     Story("refused.example.com", "dv", 9, (*APPLIED, Event.REJECT_REFUND), issued_days=8),
 )
 
-RESTING = (Event.SUBMIT, Event.VERIFY, Event.REVOKE, Event.APPROVE_REFUND)
-"""Events after which the system owes a step: a demo that ends there is held back for a day."""
-
 
 class _Clock:
     def __init__(self, now: datetime) -> None:
@@ -120,33 +129,66 @@ class _NoQueue:
     def enqueue(self, session: Session, kind: str, subject_id: str, key: str) -> None:
         """Take nothing in."""
 
+    def under_way(self, since: datetime) -> list[Attempt]:
+        """No worker is at anything."""
+        return []
 
-def load_demo(settings: Settings) -> bool:
-    """Fill an empty shop. Returns whether there was anything to do; raises :class:`DemoRefused` in a real shop."""
+
+BEGINS = timedelta(days=90)
+"""How long before now the people of the demo opened their accounts: before all their orders."""
+
+
+def load_demo(settings: Settings, after_each: Callable[[], object] = lambda: None) -> bool:
+    """Fill an empty shop, or finish one whose filling was interrupted. Returns whether there was anything to do.
+
+    ``after_each`` is called whenever something has happened that will not happen again. Raises :class:`DemoRefused` in
+    a real shop.
+    """
     clock = _Clock(present())
     # What has happened in the demo was issued by the built-in authority, whoever issues from now on.
     parts = assemble(replace(settings, authorities=AuthoritySettings()), clock, _NoQueue())
     try:
         with parts.database.reading() as session:
-            there = session.exec(select(Account.email)).all()
+            there = {person.email: person for person in session.exec(select(Account)).all()}
             orders = session.exec(select(func.count()).select_from(Purchase)).one()
-        if {person.email for person in PEOPLE} <= set(there):
-            return False
-        if there or orders:
-            raise DemoRefused("This shop has real data. The demo only fills an empty one.")
-        _fill(parts, clock)
+        if not {person.email for person in PEOPLE} <= set(there):
+            if there or orders:
+                raise DemoRefused("This shop has real data. The demo only fills an empty one.")
+            clock.now -= BEGINS
+            there = _open_accounts(parts, clock)
+            after_each()
+        return _tell_all(parts, clock, there, after_each)
     finally:
         parts.database.engine.dispose()
-    return True
 
 
-def _fill(parts: Parts, clock: _Clock) -> None:
-    now = clock.now
-    clock.now = now - timedelta(days=90)
-    people = _open_accounts(parts, clock)
+def _tell_all(parts: Parts, clock: _Clock, people: dict[str, Account], after_each: Callable[[], object]) -> bool:
+    """Tell what was not told yet, as of the instant at which the filling was begun."""
+    now = people[PEOPLE[0].email].created_at + BEGINS
+    known = _known(parts)
+    untold = 0
     for story in STORIES:
-        _Telling(parts, clock, people, story, now).tell()
-    clock.now = now
+        certificate, happened = known.get((people[story.owner].id, story.domain), (None, 0))
+        if not _is_told(story, certificate, happened):
+            _Telling(parts, clock, people, story, now).tell(certificate, happened, after_each)
+            untold += 1
+    return untold > 0
+
+
+def _is_told(story: Story, certificate: Certificate | None, happened: int) -> bool:
+    if certificate is None or happened < len(story.events):
+        return False
+    # What the system still owes, without a word on it, was not held back yet.
+    return not story.rests or happened > len(story.events) or certificate.work_error is not None
+
+
+def _known(parts: Parts) -> dict[tuple[str, str], tuple[Certificate | None, int]]:
+    """The demo's certificates by owner and domain, and how many events have happened to each since the order."""
+    ordered = select(History.certificate_id).where(History.channel == Channel.DEMO, History.event == "order")
+    count = select(func.count()).where(History.certificate_id == Certificate.id).scalar_subquery()
+    with parts.database.reading() as session:
+        found = session.exec(select(Certificate, count - 1).where(col(Certificate.id).in_(ordered))).all()
+    return {(one.customer_id, one.domain): (one, happened) for one, happened in found}
 
 
 def _open_accounts(parts: Parts, clock: _Clock) -> dict[str, Account]:
@@ -179,14 +221,16 @@ class _Telling:
         self.owner = people[story.owner]
         self.effects = Effects(parts.desk, parts.authority, parts.gateways)
 
-    def tell(self) -> None:
-        """Order the certificate and take it where the story ends."""
+    def tell(self, known: Certificate | None, happened: int, after_each: Callable[[], object]) -> None:
+        """Order the certificate and take it where the story ends; a ``known`` one goes on after what has happened."""
         story = self.story
         self.clock.now = self.now - timedelta(days=story.days)
-        certificate = self._order()
+        certificate = known or self._order()
+        if known is None:
+            after_each()
         # The time between the order and the issue, or now, is shared out among the events.
         step = (self.now - self.clock.now) / (len(story.events) + 1)
-        for event in story.events:
+        for number, event in enumerate(story.events):
             if event is Event.ISSUE and story.issued_days is not None:
                 self.clock.now = self.now - timedelta(days=story.issued_days)
                 after = len(story.events) - story.events.index(event)
@@ -195,8 +239,10 @@ class _Telling:
                 self.clock.now += timedelta(days=max(0.0, story.days - story.issued_days) / 4)
             else:
                 self.clock.now += min(step, timedelta(hours=20))
-            self._happen(certificate, event)
-        if story.events and story.events[-1] in RESTING:
+            if number >= happened:
+                self._happen(certificate, event)
+                after_each()
+        if story.rests:
             with self.parts.database.reading() as session:
                 version = self.parts.desk.open_file(session, certificate.id).certificate.version
             note = "Held back in the demo, so that this state can be looked at."

@@ -9,7 +9,7 @@ who did what and when.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, insert, select, update
@@ -29,12 +29,14 @@ from certlifecycle import (
     verdict,
 )
 from webapp.certificates.facts import approvals_of, facts_of, latest_refund, policy_for
-from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
-from webapp.columns import new_id
+from webapp.certificates.models import RETRY, Certificate, Channel, History, PaymentMethod, Purchase
+from webapp.columns import UtcDateTime, new_id
 from webapp.db import Database, rows_changed
-from webapp.errors import NotFound, Superseded
-from webapp.recording import Change, Handed, record
+from webapp.errors import DeskError, Forbidden, NotFound, NothingDue, Superseded
+from webapp.hindrances import Hindrance
+from webapp.recording import Change, Handed, evidence_of, record
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.work import Work
 
 WORK_DUE_IN = {
     State.SUBMITTED: "check_domain",
@@ -45,11 +47,12 @@ WORK_DUE_IN = {
 """What the system owes while a certificate rests in a state. The state is the truth; the queue only makes it prompt."""
 
 
-class Work(Protocol):
-    """Where due work is handed in, inside the transaction that made it due."""
+Also = Callable[[Session, Certificate], None]
+"""What is written into the transaction of a change besides the change itself."""
 
-    def enqueue(self, session: Session, kind: str, subject_id: str, key: str) -> None:
-        """Hand in work ``kind`` for a certificate or a job; ``key`` is new for every attempt."""
+
+class _OnlyRetried(Exception):
+    """What came in between was no decision: an administrator had due work tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,34 +143,56 @@ class Desk:
         reason: str = "",
         handed: Handed | None = None,
         version: int | None = None,
-        also: Callable[[Session, Certificate], None] | None = None,
+        also: Also | None = None,
     ) -> Certificate:
         """Let an event happen and return the certificate as it is then.
 
         ``handed`` is what the event brings along; ``version`` is the one that the page was made from, ``None`` where
-        nobody looked at a page. ``also`` writes what belongs to the change into the same transaction; whatever it
-        raises undoes all of it. Raises :class:`~certlifecycle.EventRefused` with the verdict,
-        :class:`~webapp.errors.Superseded` when somebody else was faster, :class:`~webapp.errors.NotFound`.
+        nobody looked at a page. A retry since then is no reason to turn anybody away: it decides nothing, and what an
+        attempt found out that was under way meanwhile is as true as before. ``also`` writes what belongs to the change
+        into the same transaction; whatever it raises undoes all of it. Raises
+        :class:`~certlifecycle.EventRefused` with the verdict, :class:`~webapp.errors.Superseded` when somebody else was
+        faster, :class:`~webapp.errors.NotFound`.
         """
+        while True:
+            try:
+                return self._fire(certificate_id, event, by, reason, handed, version, also)
+            except _OnlyRetried:
+                # Between reading and writing; a new look sees it.
+                continue
+
+    def _fire(
+        self,
+        certificate_id: str,
+        event: Event,
+        by: By,
+        reason: str,
+        handed: Handed | None,
+        version: int | None,
+        also: Also | None,
+    ) -> Certificate:
         with self.database.writing() as session:
             file = self.open_file(session, certificate_id)
             before = file.certificate
             if version is not None and version != before.version:
-                raise Superseded(self._rows_since(session, before.id, version))
+                decisions = self._decisions_since(session, before.id, version)
+                if decisions or version > before.version:
+                    raise Superseded(decisions)
             now = self.clock()
-            case = self.case(file, by.actor, now, reason, handed.evidence if handed else "")
+            case = self.case(file, by.actor, now, reason, evidence_of(handed))
             target = advance(case, event)
             change = Change(event, target, case, file.refund, handed, self.payable)
             recorded = record(before, file.purchase, change)
             if not self._move(session, before, target, now, recorded.columns):
-                raise Superseded(self._rows_since(session, before.id, before.version))
+                decisions = self._decisions_since(session, before.id, before.version)
+                raise Superseded(decisions) if decisions else _OnlyRetried
             session.add_all(recorded.rows)
             for statement in recorded.statements:
                 session.exec(statement)
             after = session.exec(
                 select(Certificate).where(Certificate.id == certificate_id).execution_options(populate_existing=True)
             ).one()
-            self._tell(session, after, event.value, State(case.facts.state), by, change, recorded.facts)
+            self._tell(session, after, event.value, State(case.facts.state), by, reason, recorded.facts)
             self._enqueue(session, after, target)
             if also is not None:
                 also(session, after)
@@ -189,7 +214,7 @@ class Desk:
         session.flush()
         session.add(certificate)
         session.flush()
-        self._tell(session, certificate, _began(by), None, by, None, {"order": purchase.number})
+        self._tell(session, certificate, _began(by), None, by, "", {"order": purchase.number})
         return certificate
 
     def open_orders(self, session: Session, orders: Sequence[Opening], by: By) -> None:
@@ -226,6 +251,46 @@ class Desk:
         )
         self._announce(session, session.execute(statement, told).all())
 
+    def retry(self, certificate_id: str, by: By, reason: str, *, version: int) -> Certificate:
+        """Have what is due tried again at once because an administrator asks for it; return the certificate.
+
+        The state stays, so this is none of the life cycle's events; but it leaves a trace like every change: a history
+        row and a version. An attempt that is under way is neither waited for nor cut off. Effects ask before they act,
+        so that two at once do nothing twice, and whichever finds an answer first is heard (see :meth:`fire`).
+
+        Raises :class:`~webapp.errors.NothingDue` when there is nothing to try, :class:`~webapp.errors.Superseded` when
+        the page that was looked at is out of date, :class:`~webapp.errors.Forbidden`, :class:`~webapp.errors.NotFound`.
+        """
+        if by.actor.role is not Role.ADMIN:
+            raise Forbidden("Only an administrator can have work tried again.")
+        if not reason.strip():
+            raise DeskError("A retry needs a reason.", "Say why it should work now.")
+        with self.database.writing() as session:
+            file = self.open_file(session, certificate_id)
+            before, state = file.certificate, State(file.certificate.state)
+            if before.version != version:
+                raise Superseded(self._rows_since(session, before.id, version))
+            result = session.exec(
+                update(Certificate)
+                .where(
+                    col(Certificate.id) == before.id,
+                    col(Certificate.version) == version,
+                    col(Certificate.due_at).is_not(None),
+                )
+                .values(version=version + 1, due_at=self.clock(), attempts=Certificate.attempts + 1)
+                .execution_options(synchronize_session=False)
+            )
+            if rows_changed(result) != 1:
+                late = self._rows_since(session, before.id, version)
+                raise Superseded(late) if late else NothingDue()
+            session.refresh(before)
+            facts: dict[str, Any] = {"work": WORK_DUE_IN[state], "attempt": before.attempts}
+            if state is State.REFUND_APPROVED and file.refund is not None:
+                facts["refund"] = file.refund.id
+            self._tell(session, before, RETRY, state, by, reason.strip(), facts)
+            self._enqueue(session, before, state)
+        return before
+
     def retry_overdue(self, older_than: datetime, limit: int = 100) -> int:
         """Hand in again what should have been done by now; returns how many. Called by the reconciler.
 
@@ -246,11 +311,18 @@ class Desk:
         return self._retry(certificate_id, datetime.max.replace(tzinfo=UTC))
 
     def postpone(
-        self, certificate_id: str, version: int, until: datetime, note: str, held_up: str | None = None
+        self,
+        certificate_id: str,
+        version: int,
+        until: datetime,
+        note: str,
+        hindrance: Hindrance | None = None,
+        held_up: str | None = None,
     ) -> None:
         """Note that work could not be finished yet and when to look again; the state stays as it is.
 
-        ``note`` is for whoever runs the desk, ``held_up`` a sentence for the customer.
+        ``hindrance`` is why, for whoever is told in words; ``note`` is the detail, and ``held_up`` a sentence for the
+        customer.
         """
         with self.database.writing() as session:
             session.exec(
@@ -260,7 +332,7 @@ class Desk:
                     col(Certificate.version) == version,
                     col(Certificate.due_at).is_not(None),
                 )
-                .values(due_at=until, work_error=note, held_up=held_up)
+                .values(due_at=until, work_error=note, held_up=held_up, **self._hindered(hindrance))
             )
 
     def rest(self, certificate_id: str, version: int) -> None:
@@ -269,19 +341,25 @@ class Desk:
             session.exec(
                 update(Certificate)
                 .where(col(Certificate.id) == certificate_id, col(Certificate.version) == version)
-                .values(due_at=None, work_error=None, held_up=None)
+                .values(due_at=None, work_error=None, held_up=None, **self._hindered(None))
             )
 
-    def note_failure(self, certificate_id: str, error: str) -> None:
+    def note_failure(self, certificate_id: str, error: str, hindrance: Hindrance = Hindrance.DEFECT) -> None:
         """Note why an attempt failed. The reconciler tries again when the work is overdue."""
         with self.database.writing() as session:
             session.exec(
                 update(Certificate)
                 .where(col(Certificate.id) == certificate_id, col(Certificate.due_at).is_not(None))
-                .values(work_error=error[:2000], held_up=None)
+                .values(work_error=error[:2000], held_up=None, **self._hindered(hindrance))
             )
 
     # Inside
+
+    def _hindered(self, hindrance: Hindrance | None) -> dict[str, Any]:
+        since: Any = None
+        if hindrance is not None and hindrance.is_failure:
+            since = sa.func.coalesce(Certificate.failing_since, sa.literal(self.clock(), UtcDateTime))
+        return {"hindrance": hindrance, "failing_since": since}
 
     def _move(
         self,
@@ -308,6 +386,8 @@ class Desk:
                 attempts=1 if owes else 0,
                 work_error=None,
                 held_up=None,
+                hindrance=None,
+                failing_since=None,
                 **columns,
             )
             # The loaded row stays as it was read: whether the change took place is for the database to say.
@@ -322,10 +402,10 @@ class Desk:
         event: str,
         came_from: State | None,
         by: By,
-        change: Change | None,
+        reason: str,
         facts: dict[str, Any],
     ) -> None:
-        state, reason = State(certificate.state), change.case.reason if change else ""
+        state = State(certificate.state)
         row = History(
             **self._history(certificate.id, certificate.customer_id, event, came_from, state, by, facts, reason)
         )
@@ -401,6 +481,9 @@ class Desk:
             session.refresh(certificate)
             self._enqueue(session, certificate, State(certificate.state))
         return True
+
+    def _decisions_since(self, session: Session, certificate_id: str, version: int) -> list[History]:
+        return [row for row in self._rows_since(session, certificate_id, version) if row.event != RETRY]
 
     def _rows_since(self, session: Session, certificate_id: str, version: int) -> list[History]:
         # Each row stands for one version: the first history row made version 1.

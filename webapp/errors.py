@@ -31,6 +31,16 @@ class Forbidden(DeskError):
     title = "Not for you"
 
 
+class NothingDue(DeskError):
+    """There is nothing that the desk could try again: it is done, or the next move is somebody else's."""
+
+    status = 409
+    title = "Nothing is due any more"
+
+    def __init__(self) -> None:
+        super().__init__("The desk owes nothing here any more: it is done, or the next move is somebody else's.")
+
+
 class Superseded(DeskError):
     """Somebody else was first. ``rows`` are the changes that happened since the asker looked, the oldest first."""
 

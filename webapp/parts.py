@@ -14,9 +14,9 @@ from webapp.authorities.choice import Authorities, acme_authorities
 from webapp.authorities.port import AuthorityChoice, CertificateAuthority
 from webapp.authorities.settings import BUILTIN
 from webapp.certificates.models import PaymentMethod
-from webapp.config import SettingError, Settings
+from webapp.config import SettingError, Settings, is_exposed
 from webapp.db import Database, make_engine
-from webapp.desk import Desk, Work
+from webapp.desk import Desk
 from webapp.domaincontrol.check import Checker
 from webapp.domaincontrol.dns import Resolvers, system_nameservers
 from webapp.domaincontrol.http import Visitor
@@ -24,6 +24,7 @@ from webapp.effects.queue import JOB_QUEUE, JOB_WORKFLOW, DbosWork
 from webapp.jobs.book import Jobs
 from webapp.payments.connect import Payments, connect
 from webapp.payments.port import PaymentGateway
+from webapp.work import Work
 
 log = logging.getLogger("desk")
 
@@ -63,6 +64,11 @@ def assemble(
 
     ``visitor`` is how customers' web servers are visited; tests have theirs on this machine.
     """
+    if is_exposed(settings.data_dir):
+        advice = "Run: chmod 700 %s"
+        log.warning(
+            "DATA_DIR, which holds the keys, is open to every user of this machine. " + advice, settings.data_dir
+        )
     engine = make_engine(settings.database_url)
     database = Database(engine)
     payments = connect(settings.payments, database, clock, ZoneInfo(settings.timezone))

@@ -28,11 +28,6 @@ class Submission:
     csr_pem: str
     key_description: str
 
-    @property
-    def evidence(self) -> str:
-        """The CSR."""
-        return self.csr_pem
-
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
@@ -45,11 +40,6 @@ class Issuance:
     not_before: datetime
     not_after: datetime
 
-    @property
-    def evidence(self) -> str:
-        """The certificate."""
-        return self.chain_pem
-
 
 @dataclass(frozen=True, slots=True)
 class Application:
@@ -57,22 +47,12 @@ class Application:
 
     reason_code: RefundReason
 
-    @property
-    def evidence(self) -> str:
-        """Nothing beyond the reason is asked for."""
-        return ""
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What the customer can do now, for ``reject_refund``; why is the event's reason."""
 
     instructions: str
-
-    @property
-    def evidence(self) -> str:
-        """Nothing beyond the reason is asked for."""
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +62,17 @@ class Payment:
     reference: str
     paid_to: str
 
-    @property
-    def evidence(self) -> str:
-        """The provider's own reference."""
-        return self.reference
-
 
 Handed = Submission | Issuance | Application | Refusal | Payment
+
+
+def evidence_of(handed: Handed | None) -> str:
+    """What the life cycle asks to see before it lets the event happen; nothing where the reason suffices."""
+    match handed:
+        case Submission(csr_pem=paper) | Issuance(chain_pem=paper) | Payment(reference=paper):
+            return paper
+        case _:
+            return ""
 
 
 @dataclass(frozen=True, slots=True)

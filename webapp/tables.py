@@ -7,7 +7,7 @@ from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.certificates.models import Certificate, History, Purchase
 from webapp.domaincontrol.models import DomainControl
 from webapp.jobs.models import Job, JobChunk, JobItem
-from webapp.mail.models import Mail, MailCursor, MailPreference
+from webapp.mail.models import Mail, MailCursor, MailDecision, MailPreference
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
 from webapp.payments.models_books import DailyComparison, DailyDifference, PaymentAct
 from webapp.payments.models_outside import (
@@ -48,6 +48,7 @@ __all__ = [
     "LedgerTransfer",
     "Mail",
     "MailCursor",
+    "MailDecision",
     "MailPreference",
     "PayerAccount",
     "PaymentAct",

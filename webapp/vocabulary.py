@@ -48,6 +48,7 @@ EVENTS = {
 HAPPENED = {
     "order": phrase("Ordered and paid"),
     "import": phrase("Taken over from an order placed elsewhere"),
+    "retry": phrase("Tried again by hand"),
     Event.SUBMIT: phrase("Submitted for verification"),
     Event.WITHDRAW_SUBMISSION: phrase("Submission withdrawn"),
     Event.VERIFY: phrase("Verified"),

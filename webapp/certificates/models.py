@@ -9,6 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from certlifecycle import Money, RevocationReason, Role, State
 from webapp.columns import JSON, MONEY, UtcDateTime, new_id, words_of
+from webapp.hindrances import Hindrance
 
 
 class PaymentMethod(StrEnum):
@@ -61,8 +62,10 @@ class Certificate(SQLModel, table=True):
     """A certificate and where it stands in its life. Only the desk assigns ``state``.
 
     ``state_since`` is the instant of the last change of state. ``due_at`` is set while the system owes a step: the
-    instant from which that work counts as overdue; ``attempts`` counts how often it was begun and ``work_error`` holds
-    the last failure in words; ``held_up`` is what the customer is told of it, where it is for the customer to know.
+    instant from which that work counts as overdue; ``attempts`` counts how often it was begun. ``hindrance`` is
+    what kept the last attempt from finishing it, ``work_error`` what was said about that in detail, ``held_up`` what
+    the customer is told of it, where it is for the customer to know, and ``failing_since`` the instant of the first
+    failure of those that nothing better has followed yet.
     ``submission_id`` names one submission toward the certificate authority.
     """
 
@@ -77,6 +80,12 @@ class Certificate(SQLModel, table=True):
             "due_at",
             postgresql_where=sa.text("due_at IS NOT NULL"),
             sqlite_where=sa.text("due_at IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_certificate_failing",
+            "failing_since",
+            postgresql_where=sa.text("failing_since IS NOT NULL"),
+            sqlite_where=sa.text("failing_since IS NOT NULL"),
         ),
     )
 
@@ -115,6 +124,8 @@ class Certificate(SQLModel, table=True):
     attempts: int = 0
     work_error: str | None = Field(default=None, sa_type=sa.Text)
     held_up: str | None = Field(default=None, sa_type=sa.Text)
+    hindrance: Hindrance | None = Field(default=None, sa_type=words_of(Hindrance, "certificate_hindrance"))
+    failing_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Channel(StrEnum):
@@ -127,11 +138,16 @@ class Channel(StrEnum):
     DEMO = "demo"
 
 
+RETRY = "retry"
+"""What the history calls an administrator's asking for due work to be tried again at once."""
+
+
 class History(SQLModel, table=True):
     """One change: who, what, when, why, from where. Append-only; a database trigger refuses anything else.
 
     ``id`` orders what the desk tells the live hub; nothing outside the house ever sees it as a key. ``event`` is one of
-    the life cycle's events, or ``order`` or ``import`` for the row with which a certificate begins.
+    the life cycle's events, ``order`` or ``import`` for the row with which a certificate begins, or :data:`RETRY`,
+    which changes no state.
     """
 
     __tablename__ = "history"

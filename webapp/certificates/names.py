@@ -3,14 +3,17 @@
 A certificate carries A-labels (``xn--bcher-kva.example``); a person reads and types U-labels
 (``bücher.example``). Rules: RFC 5890 and 5891 (IDNA 2008) through the ``idna`` package, RFC 5280
 section 4.2.1.6 (preferred name syntax), TLS Baseline Requirements section 7.1.4 (no underscore, no
-reserved hyphens) and RFC 6125 section 6.4.3 (a wildcard is the whole leftmost label).
+reserved hyphens), RFC 6125 section 6.4.3 (a wildcard is the whole leftmost label) and TLS Baseline
+Requirements section 3.2.2.6 (no wildcard for everything that a registry gives out).
 """
 
 import ipaddress
 import re
 import unicodedata
+from functools import cache
 
 import idna
+from publicsuffixlist import PublicSuffixList
 
 MAX_TYPED_LENGTH = 1_000
 MAX_DOMAIN_LENGTH = 253
@@ -62,7 +65,22 @@ def read_domain(text: str) -> str:
             f"“{shown(typed)}” is too long: a domain name has at most {MAX_DOMAIN_LENGTH} "
             f"characters, this one has {len(name)}."
         )
+    if wildcard and _registries().publicsuffix(domain) == domain:
+        raise NameRejected(
+            f"“{shown(typed)}” would cover every customer of a domain registry: under {shown(base)} anybody can "
+            "register a domain. Name the domain that is yours, as in *.example.com."
+        )
     return name
+
+
+@cache
+def _registries() -> PublicSuffixList:
+    """The public suffix list as its package ships it. Nothing is fetched; a newer list comes with a newer package.
+
+    Only the part that registries answer for, as the Baseline Requirements advise (section 3.2.2.6): below a name of the
+    list's private part, such as that of a hoster, it is the hoster's own decision who gets a wildcard.
+    """
+    return PublicSuffixList(only_icann=True)
 
 
 def display_name(domain: str) -> str:

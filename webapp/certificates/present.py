@@ -18,6 +18,7 @@ from certlifecycle import (
     Role,
     State,
     Verdict,
+    say,
     verdict,
 )
 from certlifecycle.diagram import svg
@@ -28,12 +29,14 @@ from webapp.authorities.port import REASON_SENTENCES
 from webapp.authorities.settings import BUILTIN
 from webapp.certificates.actions import Action, actions, next_events
 from webapp.certificates.facts import facts_of
-from webapp.certificates.models import Certificate, Channel, History, PaymentMethod
+from webapp.certificates.models import RETRY, Certificate, Channel, History, PaymentMethod
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import customer_name, history_of
-from webapp.desk import File
+from webapp.desk import WORK_DUE_IN, File
 from webapp.domaincontrol.present import ControlView, control_view
 from webapp.effects.patience import Patience
+from webapp.effects.words import hindered
+from webapp.hindrances import Hindrance
 from webapp.payments.destination import Destination, destination, label_of
 from webapp.wording import happened, relative, words
 
@@ -147,10 +150,17 @@ def _happening(row: History, viewer: Account | None) -> Happening:
         what=happened(row.event, row.to_state),
         who=_who(row, viewer),
         when=row.at,
-        why=revocation_words(row.reason) if row.event == Event.REVOKE else row.reason,
+        why=_why(row, viewer),
         state=State(row.to_state),
         channel=CHANNEL_WORDS[Channel(row.channel)],
     )
+
+
+def _why(row: History, viewer: Account | None) -> str:
+    if row.event == Event.REVOKE:
+        return revocation_words(row.reason)
+    # An administrator's reason for a retry is about the desk and what stands behind it.
+    return "" if row.event == RETRY and not (viewer and viewer.role in REVIEWERS) else row.reason
 
 
 def _who(row: History, viewer: Account | None) -> str:
@@ -247,6 +257,7 @@ class DetailsView:
     headline: str
     problem_title: str | None
     trouble: str | None
+    trouble_detail: str | None
     refund: RefundView
     actions: list[Action]
     fingerprint: str | None
@@ -284,6 +295,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         headline=headline(file, answer, viewer, desk.payable, control),
         problem_title=_problem_title(state) if certificate.problem else None,
         trouble=_trouble(certificate, is_reviewer),
+        trouble_detail=certificate.work_error if is_reviewer and certificate.due_at else None,
         refund=refund_view(answer, destination_of(file, desk.payable), viewer, now, desk.policy),
         actions=actions(file, case, viewer),
         fingerprint=fingerprint_words(certificate.fingerprint) if certificate.fingerprint else None,
@@ -320,7 +332,10 @@ def _trouble(certificate: Certificate, is_reviewer: bool) -> str | None:
     if certificate.due_at is None or not certificate.work_error:
         return None
     if is_reviewer:
-        return f"{certificate.work_error} Attempt {certificate.attempts}; the desk tries again by itself."
+        hindrance = Hindrance(certificate.hindrance) if certificate.hindrance else None
+        cause = hindered(WORK_DUE_IN[State(certificate.state)], hindrance)
+        count = certificate.attempts
+        return words().say(say("{cause} Attempt {count}; the desk tries again by itself.", cause=cause, count=count))
     if certificate.held_up:
         return f"{certificate.held_up} We try again by ourselves."
     if certificate.attempts < LONG_AFTER:

@@ -15,6 +15,7 @@ from webapp.effects.issue import issue
 from webapp.effects.patience import Patience
 from webapp.effects.pay import pay
 from webapp.effects.revoke import revoke
+from webapp.hindrances import hindrance_of
 from webapp.payments.port import PaymentGateway
 
 
@@ -55,5 +56,5 @@ class Effects:
             # The effect has noted it, in words that the customer may read.
             raise
         except Exception as failure:
-            self.desk.note_failure(certificate_id, f"{type(failure).__name__}: {failure}")
+            self.desk.note_failure(certificate_id, f"{type(failure).__name__}: {failure}", hindrance_of(failure))
             raise

@@ -19,6 +19,7 @@ from webapp.domaincontrol.tokens import LIFETIME
 from webapp.effects.patience import LOOK_AGAIN, PAUSES, Patience, pause_of, why_failed, why_unfinished
 from webapp.effects.prove import ask_for_proof, asks_itself, give_up, note_challenges, note_proof
 from webapp.errors import Superseded
+from webapp.hindrances import Hindrance
 
 __all__ = ["PAUSES", "Patience", "check_domain", "leave_to_reviewers"]
 
@@ -111,7 +112,8 @@ def _go_on(desk: Desk, file: File, control: DomainControl, waits: timedelta) -> 
     certificate, now, ends = file.certificate, desk.clock(), control.ends_at(waits)
     if now < ends:
         # Waiting for the customer is no trouble of the desk's, so nothing is noted as a failure.
-        desk.postpone(certificate.id, certificate.version, min(now + pause_of(control), ends), "")
+        until = min(now + pause_of(control), ends)
+        desk.postpone(certificate.id, certificate.version, until, "", Hindrance.CUSTOMER)
         return
     give_up(desk, file, Event.FAIL_VERIFICATION, why_failed(control, certificate.domain, waits))
 
@@ -121,6 +123,7 @@ def _leave_it_time(desk: Desk, file: File, control: DomainControl, waits: timede
     certificate, now, ends = file.certificate, desk.clock(), control.ends_at(waits)
     if now < ends:
         soonest = now + LOOK_AGAIN
-        desk.postpone(certificate.id, certificate.version, min(max(soonest, until or soonest), ends), "")
+        until = min(max(soonest, until or soonest), ends)
+        desk.postpone(certificate.id, certificate.version, until, "", Hindrance.AT_WORK)
         return
     give_up(desk, file, Event.FAIL_VERIFICATION, why_unfinished(certificate.domain, waits))

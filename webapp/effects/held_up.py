@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from webapp.authorities.port import AuthorityUnavailable
 from webapp.certificates.models import Certificate
 from webapp.desk import Desk
+from webapp.hindrances import Hindrance
 
 
 @contextmanager
@@ -19,5 +20,6 @@ def noting_what_holds_up(desk: Desk, certificate: Certificate) -> Iterator[None]
     except AuthorityUnavailable as trouble:
         due_at = certificate.due_at or desk.clock()
         until = max(due_at, trouble.retry_at or due_at)
-        desk.postpone(certificate.id, certificate.version, until, trouble.detail, held_up=trouble.detail)
+        why = trouble.detail
+        desk.postpone(certificate.id, certificate.version, until, why, Hindrance.UNREACHABLE, held_up=why)
         raise

@@ -21,6 +21,7 @@ from webapp.effects.held_up import noting_what_holds_up
 from webapp.effects.patience import LOOK_AGAIN, Patience
 from webapp.effects.prove import asks_itself, give_up, note_challenges, wait_for_proof
 from webapp.errors import Superseded
+from webapp.hindrances import Hindrance
 from webapp.recording import Issuance
 
 CAA_AGAIN = timedelta(minutes=5)
@@ -66,7 +67,9 @@ def issue(
         case _:
             again = desk.clock() + LOOK_AGAIN
             note = "The certificate authority is working on it."
-            desk.postpone(certificate.id, certificate.version, max(again, progress.until or again), note)
+            desk.postpone(
+                certificate.id, certificate.version, max(again, progress.until or again), note, Hindrance.AT_WORK
+            )
 
 
 def _ask(desk: Desk, authority: CertificateAuthority, file: File, order_key: str, csr_pem: str) -> Progress:
@@ -104,6 +107,6 @@ def _hold_back(desk: Desk, file: File, why: str) -> None:
     """Wait for CAA records that let us issue; give up where they have not for as long as a submission is waited for."""
     certificate, now = file.certificate, desk.clock()
     if now < certificate.state_since + CAA_PATIENCE:
-        desk.postpone(certificate.id, certificate.version, now + CAA_AGAIN, why, held_up=why)
+        desk.postpone(certificate.id, certificate.version, now + CAA_AGAIN, why, Hindrance.CUSTOMER, held_up=why)
         return
     give_up(desk, file, Event.REFUSE_ISSUANCE, why)

@@ -20,6 +20,7 @@ from webapp.certificates.models import PaymentMethod, Purchase
 from webapp.db import rows_changed
 from webapp.desk import WORKER, Desk
 from webapp.errors import Superseded
+from webapp.hindrances import Hindrance
 from webapp.payments.destination import label_of
 from webapp.payments.models import Payout, PayoutStatus
 from webapp.payments.port import (
@@ -252,12 +253,13 @@ def _record(
                 desk.fire(certificate_id, Event.RETURN_REFUND, WORKER, reason=reason, version=version)
                 _change(desk, payout, PayoutStatus.REFUSED, now, None, reason)
             case Deferred(detail):
-                desk.postpone(certificate_id, version, now + SEND_AGAIN, detail)
+                desk.postpone(certificate_id, version, now + SEND_AGAIN, detail, Hindrance.NOT_NOW)
             case Unknown(detail):
-                desk.postpone(certificate_id, version, now + pause, detail)
+                hindrance = Hindrance.AT_WORK if answer is OVERTAKEN else Hindrance.NO_OUTCOME
+                desk.postpone(certificate_id, version, now + pause, detail, hindrance)
             case _:
                 detail = "The payment provider has taken the order and has not finished yet."
-                desk.postpone(certificate_id, version, now + pause, detail)
+                desk.postpone(certificate_id, version, now + pause, detail, Hindrance.AT_WORK)
     except Superseded:
         # Another attempt recorded the same answer first.
         return

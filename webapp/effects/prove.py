@@ -21,6 +21,7 @@ from webapp.domaincontrol.models import DomainControl, Finding, Method, belong_t
 from webapp.effects.held_up import noting_what_holds_up
 from webapp.effects.patience import Patience, pause_of, why_failed
 from webapp.errors import Superseded
+from webapp.hindrances import Hindrance
 
 METHODS = {"dns-01": Method.DNS_TXT, "http-01": Method.HTTP_TOKEN}
 
@@ -75,7 +76,7 @@ def wait_for_proof(desk: Desk, file: File, control: DomainControl, patience: Pat
     certificate, now = file.certificate, desk.clock()
     ends = control.proof_ends_at(certificate.state_since, patience.automatic)
     if now < ends:
-        desk.postpone(certificate.id, certificate.version, min(now + pause_of(control), ends), "")
+        desk.postpone(certificate.id, certificate.version, min(now + pause_of(control), ends), "", Hindrance.CUSTOMER)
         return
     give_up(desk, file, Event.REFUSE_ISSUANCE, why_failed(control, certificate.domain, patience.automatic))
 

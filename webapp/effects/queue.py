@@ -3,14 +3,19 @@
 Whoever enqueues needs no worker running; the client never migrates, so the release step does (:func:`migrate`).
 """
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from dbos import (
     DBOSClient,
     DBOSConfig,
     DBOSPortableJSONSerializer,
+    WorkflowStatus,
     run_dbos_database_migrations,
 )
 from sqlmodel import Session
+
+from webapp.work import Attempt
 
 QUEUE = "desk"
 WORKFLOW = "run_effect"
@@ -20,6 +25,8 @@ APPLICATION = "certificate-desk"
 # Pinned: DBOS otherwise derives it from the code, and a new release would leave old work behind.
 APPLICATION_VERSION = "1"
 SCHEMA = "dbos"
+MOST_UNDER_WAY = 500
+"""How many attempts at most are looked at; all workers together do far fewer at a time."""
 
 
 def configuration(engine: sa.Engine, executor_id: str) -> DBOSConfig:
@@ -69,6 +76,32 @@ class DbosWork:
             kind,
             subject_id,
         )
+
+    def under_way(self, since: datetime) -> list[Attempt]:
+        """What workers took from the queue after ``since`` and have not given back, the latest first.
+
+        The queue marks an attempt in the database when a worker takes it and again when it ends, on SQLite as on
+        PostgreSQL. A column of the desk's own would need two more transactions an attempt, and could tell one of two
+        attempts at once at most.
+        """
+        found = self._client.list_workflows(
+            status="PENDING",
+            queue_name=self._queue,
+            name=self._workflow,
+            dequeued_after=since.isoformat(),
+            load_output=False,
+            limit=MOST_UNDER_WAY,
+        )
+        attempts = [_attempt(one) for one in found]
+        return sorted(filter(None, attempts), key=lambda one: one.since, reverse=True)
+
+
+def _attempt(workflow: WorkflowStatus) -> Attempt | None:
+    if workflow.input is None or workflow.dequeued_at is None:
+        return None
+    kind, subject_id = workflow.input["args"]
+    since = datetime.fromtimestamp(workflow.dequeued_at / 1000, UTC)
+    return Attempt(kind, subject_id, since, workflow.executor_id or "")
 
 
 def migrate(engine: sa.Engine) -> None:

@@ -6,7 +6,10 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
+from certlifecycle import Role
+from webapp.certificates.models import Channel
 from webapp.columns import UtcDateTime, new_id, words_of
+from webapp.hindrances import Hindrance
 
 
 class MailGroup(StrEnum):
@@ -66,10 +69,12 @@ class Mail(SQLModel, table=True):
     Both are unique with kind and recipient: whoever plans a second time plans nothing. The id of the history row is no
     foreign key, so that the history can be partitioned.
 
-    ``due_at`` is the instant from which it may be tried, or tried again: whoever takes it moves ``due_at`` on first and
-    counts ``attempts``, so nobody else takes it meanwhile. ``message_id`` is made of the row's own id and never
-    changes, so that a mail which arrives twice after an unknown outcome can be told for one. ``error`` is the last
-    failure in words.
+    ``due_at`` is the instant from which it may be tried, or tried again: whoever takes it moves ``due_at`` on
+    first, counts ``attempts`` and sets ``claimed_at`` until its fate is written down, so nobody else takes it
+    meanwhile. It is given up some days after ``patience_from``, or after it was made where nobody asked for another
+    try. ``message_id`` is made of the row's own id and never changes, so that a mail which arrives twice after an
+    unknown outcome can be told for one. ``hindrance`` is why it did not leave the last time, ``error`` the same in
+    detail.
     """
 
     __tablename__ = "mail"
@@ -103,6 +108,40 @@ class Mail(SQLModel, table=True):
     message_id: str = Field(max_length=320)
     created_at: datetime = Field(sa_type=UtcDateTime)
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    hindrance: Hindrance | None = Field(default=None, sa_type=words_of(Hindrance, "mail_hindrance"))
+    claimed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    patience_from: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class MailAct(StrEnum):
+    """What an administrator decided about a mail that did not leave."""
+
+    RETRY = "retry"
+    DROP = "drop"
+    """It is not to be sent any more."""
+
+
+class MailDecision(SQLModel, table=True):
+    """Who decided what about a mail: when, why, from where. Append-only; a database trigger refuses anything else.
+
+    A mail is no change of a certificate, so this stands here and not in the certificate's history. ``attempts`` is how
+    often the mail had been tried by then.
+    """
+
+    __tablename__ = "mail_decision"
+    __table_args__ = (sa.Index("ix_mail_decision_mail", "mail_id", "at"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    mail_id: str = Field(foreign_key="mail.id", max_length=32)
+    act: MailAct = Field(sa_type=words_of(MailAct, "mail_act"))
+    attempts: int
+    actor_id: str = Field(foreign_key="account.id", max_length=32)
+    actor_role: Role = Field(sa_type=words_of(Role, "mail_decision_role"))
+    actor_name: str = Field(max_length=200)
+    reason: str = Field(sa_type=sa.Text)
+    channel: Channel = Field(sa_type=words_of(Channel, "mail_decision_channel"))
+    address: str = Field(default="", max_length=64)
+    at: datetime = Field(sa_type=UtcDateTime)
 
 
 class MailCursor(SQLModel, table=True):

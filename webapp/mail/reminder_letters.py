@@ -3,7 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from certlifecycle import Sentence, State, say
+from webapp.certificates.models import Certificate
 from webapp.certificates.names import display_name
+from webapp.effects.words import hindered
+from webapp.hindrances import Hindrance
 from webapp.mail.about import About, Letter, Obsolete, outlook_words
 from webapp.mail.models import MailKind
 from webapp.mail.reminders import expiry_of, overdue_reviews, slow_revocations, window_of
@@ -117,12 +120,16 @@ def _revocation_slow(about: About) -> Letter:
         tuple(
             (
                 say("{domain}", domain=display_name(one.domain)),
-                say("asked for on {since}. {error}", since=one.state_since, error=one.work_error or ""),
+                say("asked for on {since}. {cause}", since=one.state_since, cause=_cause(one)),
             )
             for one in late[:LONGEST_LIST]
         ),
         links=((say("See the oldest"), about.links.certificate(late[0].id)),),
     )
+
+
+def _cause(certificate: Certificate) -> Sentence:
+    return hindered("revoke", Hindrance(certificate.hindrance) if certificate.hindrance else None)
 
 
 def _and_more(count: int) -> tuple[Sentence, ...]:

@@ -16,6 +16,7 @@ from sqlmodel import col, select, update
 
 from webapp.accounts.models import Account
 from webapp.db import Database, rows_changed
+from webapp.hindrances import Hindrance, hindrance_of
 from webapp.mail.about import Obsolete, Unwritable
 from webapp.mail.compose import Composer
 from webapp.mail.models import Mail, MailKind, MailStatus
@@ -74,7 +75,7 @@ def _claim(database: Database, mail_id: str, now: datetime) -> _Claimed | None:
                 col(Mail.due_at) <= now,
                 col(Mail.attempts) == mail.attempts,
             )
-            .values(attempts=mail.attempts + 1, due_at=now + LEASE)
+            .values(attempts=mail.attempts + 1, due_at=now + LEASE, claimed_at=now)
             .execution_options(synchronize_session=False)
         )
         return _Claimed(mail, mail.attempts + 1) if rows_changed(result) == 1 else None
@@ -90,20 +91,22 @@ def _send(
         subject = str(message["Subject"])
         deliver(message, mail.address)
     except Obsolete as why:
-        fate: dict[str, Any] = {"status": MailStatus.SUPPRESSED, "error": str(why)}
+        fate: dict[str, Any] = {"status": MailStatus.SUPPRESSED, "error": str(why), "hindrance": None}
     except (Refused, Unwritable) as why:
-        fate = {"status": MailStatus.GIVEN_UP, "error": str(why)}
+        hindrance = Hindrance.REFUSED if isinstance(why, Refused) else Hindrance.INCOMPLETE
+        fate = {"status": MailStatus.GIVEN_UP, "error": str(why), "hindrance": hindrance}
         log.warning("Mail %s (%s) is given up: %s", mail.id, mail.kind, why)
     except NotNow as why:
-        fate, go_on = _later(claimed, clock(), str(why)), not why.for_all
+        hindrance = Hindrance.UNREACHABLE if why.for_all else Hindrance.NOT_NOW
+        fate, go_on = _later(claimed, clock(), str(why), hindrance), not why.for_all
         log.warning("Mail %s (%s) has to wait: %s", mail.id, mail.kind, why)
     except Exception as failure:
         # A mistake in one mail must not keep the others from being sent.
         log.exception("Mail %s (%s) could not be made; it is tried again.", mail.id, mail.kind)
-        fate = _later(claimed, clock(), f"{type(failure).__name__}: {failure}")
+        fate = _later(claimed, clock(), f"{type(failure).__name__}: {failure}", hindrance_of(failure))
     else:
-        fate = {"status": MailStatus.SENT, "sent_at": clock(), "error": None}
-    _record(database, claimed, {"subject": subject[:500]} | fate)
+        fate = {"status": MailStatus.SENT, "sent_at": clock(), "error": None, "hindrance": None}
+    _record(database, claimed, {"subject": subject[:500], "claimed_at": None} | fate)
     return fate.get("status", MailStatus.DUE), go_on
 
 
@@ -118,10 +121,11 @@ def _compose(database: Database, composer: Composer, mail: Mail, now: datetime) 
         return composer.compose(session, mail, recipient, now)
 
 
-def _later(claimed: _Claimed, now: datetime, error: str) -> dict[str, Any]:
-    if now - claimed.mail.created_at >= GIVE_UP_AFTER:
-        return {"status": MailStatus.GIVEN_UP, "error": f"Given up after {claimed.attempt} attempts. {error}"[:2000]}
-    return {"due_at": now + pause_after(claimed.attempt), "error": error[:2000]}
+def _later(claimed: _Claimed, now: datetime, error: str, hindrance: Hindrance) -> dict[str, Any]:
+    fate: dict[str, Any] = {"due_at": now + pause_after(claimed.attempt), "error": error[:2000]}
+    if now - (claimed.mail.patience_from or claimed.mail.created_at) >= GIVE_UP_AFTER:
+        fate = {"status": MailStatus.GIVEN_UP, "error": f"Given up after {claimed.attempt} attempts. {error}"[:2000]}
+    return fate | {"hindrance": hindrance}
 
 
 def pause_after(attempts: int) -> timedelta:

@@ -63,7 +63,8 @@ class FolderTransport:
     @contextmanager
     def connection(self) -> Iterator[Delivery]:
         """No connection is needed."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        # Mails say what customers bought and where their money goes: nobody else's business on this machine.
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield self._write
 
     def _write(self, message: EmailMessage, address: str) -> None:
@@ -72,6 +73,7 @@ class FolderTransport:
         try:
             # Renamed when it is complete, so that nobody reads half a message; written again it is the same file.
             half = self._folder / f".{name}.{threading.get_ident()}"
+            half.touch(mode=0o600)
             half.write_bytes(message.as_bytes(policy=policy))
             os.replace(half, self._folder / f"{name}.eml")
         except OSError as failure:

@@ -40,11 +40,11 @@ class OrderForm(DeskForm):
         """Read the domain, and see that it suits the product."""
         try:
             domain = read_domain(field.data)
+            if self.product.wildcard and not domain.startswith("*."):
+                # A wildcard may be ordered by the domain that it is for; not every domain may have one.
+                domain = read_domain(f"*.{domain}")
         except NameRejected as rejected:
             raise ValidationError(str(rejected)) from None
-        is_wildcard = domain.startswith("*.")
-        if self.product.wildcard:
-            domain = f"*.{domain.removeprefix('*.')}"
-        elif is_wildcard:
+        if domain.startswith("*.") and not self.product.wildcard:
             raise ValidationError("This product is for one name. For every name below a domain, order a wildcard.")
         self.wanted = domain

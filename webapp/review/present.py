@@ -12,7 +12,7 @@ from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.csr import CsrRejected, read_csr
 from webapp.certificates.facts import facts_of
-from webapp.certificates.models import Certificate, History, PaymentMethod
+from webapp.certificates.models import RETRY, Certificate, History, PaymentMethod
 from webapp.certificates.names import display_name
 from webapp.certificates.present import Happening, account_words, timeline
 from webapp.certificates.queries import history_of
@@ -303,8 +303,9 @@ DECIDED: Mapping[str, str] = {
 
 
 def news(rows: Sequence[History]) -> str | None:
-    """Who did what, and when, since somebody looked; ``None`` where nobody did anything."""
-    return " ".join(f"{_told(row)} by {row.actor_name}, {words().instant(row.at)}." for row in rows) or None
+    """Who did what, and when, since somebody looked; ``None`` where nobody did anything that concerns a decision."""
+    told = (row for row in rows if row.event != RETRY)
+    return " ".join(f"{_told(row)} by {row.actor_name}, {words().instant(row.at)}." for row in told) or None
 
 
 def _told(row: History) -> str:
