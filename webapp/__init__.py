@@ -73,6 +73,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.accounts.views import blueprint as accounts
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
+    from webapp.help.views import blueprint as explaining
     from webapp.live.views import blueprint as live
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
@@ -81,7 +82,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.review.views import blueprint as review
 
     context.install(app)
-    for one in (accounts, certificates, live, mail, ordering, refunds, review, styleguide.blueprint):
+    for one in (accounts, certificates, explaining, live, mail, ordering, refunds, review, styleguide.blueprint):
         app.register_blueprint(one)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)

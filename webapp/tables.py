@@ -5,6 +5,7 @@ from webapp.authorities.acme_models import AcmeAccount, AcmeOrder
 from webapp.authorities.choice_models import ChosenAuthority
 from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.certificates.models import Certificate, History, Purchase
+from webapp.certificates.saved import SavedSearch
 from webapp.domaincontrol.models import DomainControl
 from webapp.mail.models import Mail, MailCursor, MailPreference
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
@@ -47,5 +48,6 @@ __all__ = [
     "Purchase",
     "Refund",
     "RefundApproval",
+    "SavedSearch",
     "WebSession",
 ]

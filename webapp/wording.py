@@ -79,6 +79,11 @@ class Wording:
         local = value.astimezone(self.zone) if isinstance(value, datetime) else value
         return f"{local:%A, %-d %B %Y}"
 
+    def short_day(self, value: date) -> str:
+        """``3 May 2026``; of an instant, its day in the reader's zone."""
+        local = value.astimezone(self.zone) if isinstance(value, datetime) else value
+        return f"{local:%-d %b %Y}"
+
     def say(self, sentence: Sentence | str) -> str:
         """Word one of the life cycle's sentences."""
         return sentence if isinstance(sentence, str) else sentence.render(self.show)
@@ -119,7 +124,7 @@ def words() -> Wording:
 
 
 def install(app: Flask, wording: Wording) -> None:
-    """Give the templates the filters ``instant``, ``day``, ``money`` and ``say``; all of them answer plain text."""
+    """Give the templates the filters ``instant``, ``day``, ``short_day``, ``money`` and ``say``: all give plain text."""
 
     app.extensions["wording"] = wording
 
@@ -127,4 +132,5 @@ def install(app: Flask, wording: Wording) -> None:
         return str(Money(minor, currency))
 
     app.jinja_env.filters.update(instant=wording.instant, day=wording.day, money=money, say=wording.say)
+    app.jinja_env.filters["short_day"] = wording.short_day
     app.jinja_env.globals.update(STATE_WORDS=STATE_WORDS, EVENT_WORDS=EVENT_WORDS, happened=happened)

@@ -9,6 +9,7 @@ reserved hyphens) and RFC 6125 section 6.4.3 (a wildcard is the whole leftmost l
 import ipaddress
 import re
 import unicodedata
+from functools import lru_cache
 
 import idna
 
@@ -65,6 +66,7 @@ def read_domain(text: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def display_name(domain: str) -> str:
     """A domain name for people: the Unicode form, with the A-label form in brackets if it differs.
 

@@ -6,10 +6,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from certlifecycle import Event, EventRefused, judge, possible
 from webapp.access import account, by, customers_only, is_repeated, parts
 from webapp.authorities.port import REASON_SENTENCES
-from webapp.certificates import listing, present
-from webapp.certificates.forms import RevocationForm, SubmissionForm
+from webapp.certificates import listing, many_views, present, saved_views
+from webapp.certificates.forms import RevocationForm, SavedSearchForm, SubmissionForm
 from webapp.certificates.names import display_name
-from webapp.certificates.queries import Search, certificate_file, list_page, listed
+from webapp.certificates.queries import certificate_file, list_page, listed
+from webapp.certificates.saved import saved_by
+from webapp.certificates.search import Search
 from webapp.desk import File
 from webapp.error_pages import tell_rows
 from webapp.errors import DeskError, NotFound, Superseded
@@ -19,6 +21,8 @@ from webapp.payments.destination import destination
 from webapp.recording import Submission
 
 blueprint = Blueprint("certificates", __name__, url_prefix="/certificates")
+blueprint.register_blueprint(many_views.blueprint)
+blueprint.register_blueprint(saved_views.blueprint)
 
 Answer = str | tuple[str, int] | BaseResponse
 
@@ -30,10 +34,13 @@ Answer = str | tuple[str, int] | BaseResponse
 def list_certificates() -> BaseResponse:
     """A customer's certificates, or all of them for a reviewer."""
     desk, search = parts().desk, Search.read(request.args)
+    now = desk.clock()
     with parts().database.reading() as session:
-        page = list_page(session, search, account())
-    view = listing.list_view(page, search, account(), desk.clock(), desk.policy)
-    return live_page("certificates/list.html", view=view)
+        page = list_page(session, search, account(), now, desk.policy)
+        kept = saved_by(session, account())
+    view = listing.list_view(page, search, account(), now, desk.policy)
+    saved = listing.saved_links(kept, view)
+    return live_page("certificates/list.html", view=view, saved=saved, form=SavedSearchForm(formdata=None))
 
 
 @blueprint.get("/<key:certificate_id>/row")
