@@ -4,7 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from flask import Flask, g, redirect, request, url_for
+from flask import Flask, redirect, request, url_for
 from flask_wtf.csrf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -74,6 +74,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
     from webapp.help.views import blueprint as explaining
+    from webapp.home.views import home
     from webapp.live.views import blueprint as live
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
@@ -98,9 +99,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
             access.public(view)
     app.cli.add_command(cli.desk)
 
-    @app.get("/")
-    def home() -> Response:
-        return redirect(url_for(context.start_page(g.account)), 303)
+    app.add_url_rule("/", view_func=home)
 
     @app.get("/healthz")
     @access.public

@@ -124,7 +124,7 @@ def words() -> Wording:
 
 
 def install(app: Flask, wording: Wording) -> None:
-    """Give the templates the filters ``instant``, ``day``, ``short_day``, ``money`` and ``say``: all give plain text."""
+    """Give the templates the filters ``instant``, ``day``, ``short_day``, ``money`` and ``say``, for plain text all."""
 
     app.extensions["wording"] = wording
 

@@ -256,7 +256,8 @@
   const flights = new Map(); // Requests on their way, and where their answers go.
   let pressed = false; // A pointer is down.
 
-  const isRefresh = (event) => event?.type === REFRESH || Boolean(event?.type.startsWith("sse:"));
+  // What no event asked for is asked for by the clock.
+  const isRefresh = (event) => !event || event.type === REFRESH || event.type.startsWith("sse:");
   const key = (element) => element.id || element;
   const present = (element) => (element.isConnected || !element.id ? element : document.getElementById(element.id));
 
