@@ -28,6 +28,7 @@ from webapp.certificates.actions import Action, actions, next_events
 from webapp.certificates.facts import facts_of
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod
 from webapp.certificates.names import display_name
+from webapp.certificates.path import Path, path_of
 from webapp.certificates.queries import customer_name, history_of
 from webapp.desk import File
 from webapp.domaincontrol.present import ControlView, control_view
@@ -247,6 +248,7 @@ class DetailsView:
     actions: list[Action]
     fingerprint: str | None
     revoked_because: str | None
+    path: Path
     picture: Markup
     timeline: list[Happening]
     control: ControlView | None
@@ -260,7 +262,8 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     state = State(certificate.state)
     answer = desk.verdict(certificate, purchase, file.refund)
     case = desk.case(file, viewer.actor, now)
-    happenings = timeline(session, certificate.id, viewer)
+    history = history_of(session, certificate.id)
+    happenings = [_happening(row, viewer) for row in history]
     is_reviewer = viewer.role in REVIEWERS
     visited = {one.state for one in happenings}
     control = domain_control(session, file, now)
@@ -284,6 +287,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         actions=actions(file, case, viewer),
         fingerprint=fingerprint_words(certificate.fingerprint) if certificate.fingerprint else None,
         revoked_because=revocation_words(certificate.revocation_reason) if certificate.revocation_reason else None,
+        path=path_of(certificate, file.refund, history, answer, mover),
         # Drawn by the life cycle, which escapes every word in it.
         picture=Markup(svg(state, visited, next_events(case), origin=origin)),  # noqa: S704
         timeline=happenings,

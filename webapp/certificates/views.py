@@ -16,6 +16,7 @@ from webapp.desk import File
 from webapp.error_pages import tell_rows
 from webapp.errors import DeskError, NotFound, Superseded
 from webapp.forms import VersionForm
+from webapp.help import glossary
 from webapp.htmx import go_to, live_page, tagged
 from webapp.payments.destination import destination
 from webapp.recording import Submission
@@ -59,18 +60,38 @@ def details(certificate_id: str) -> BaseResponse:
     with parts().database.reading() as session:
         file = certificate_file(session, certificate_id, account())
         view = present.details(session, file, account())
-    return live_page("certificates/details.html", view=view)
+    return live_page("certificates/details.html", view=view, terms=glossary.of_a_certificate())
 
 
 @blueprint.get("/<key:certificate_id>/chain.pem")
 def chain(certificate_id: str) -> Response:
     """The certificate and those of its issuers, as a server wants them (RFC 8555, section 9.1)."""
+    domain, chain = _issued(certificate_id)
+    return _download(chain, f"{domain}.pem", "application/pem-certificate-chain")
+
+
+@blueprint.get("/<key:certificate_id>/certificate.pem")
+def leaf(certificate_id: str) -> Response:
+    """The certificate alone, for those who keep the chain elsewhere (RFC 7468, section 5)."""
+    domain, chain = _issued(certificate_id)
+    end = chain.index(END) + len(END)
+    return _download(chain[:end] + "\n", f"{domain}.certificate.pem", "application/x-pem-file")
+
+
+END = "-----END CERTIFICATE-----"
+
+
+def _issued(certificate_id: str) -> tuple[str, str]:
+    """The name for a file and the chain, or word that there is none yet."""
     certificate = _file(certificate_id).certificate
     if certificate.chain_pem is None:
         raise NotFound("This certificate has not been issued.", "Look at the certificate to see what comes next.")
-    name = certificate.domain.replace("*", "wildcard")
-    response = Response(certificate.chain_pem, mimetype="application/pem-certificate-chain")
-    response.headers.set("Content-Disposition", "attachment", filename=f"{name}.pem")
+    return certificate.domain.replace("*", "wildcard"), certificate.chain_pem
+
+
+def _download(text: str, name: str, mimetype: str) -> Response:
+    response = Response(text, mimetype=mimetype)
+    response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
 
 

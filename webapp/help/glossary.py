@@ -60,6 +60,11 @@ TERMS = {
 """The field's terms, in the order in which a customer meets them."""
 
 
+def of_a_certificate() -> dict[str, str]:
+    """The terms that stand on the page of a certificate."""
+    return {term: TERMS[term] for term in (VALID, KEY, ISSUER, SERIAL, FINGERPRINT, CHAIN)}
+
+
 @dataclass(frozen=True, slots=True)
 class StateHelp:
     """One state: what it means, whose move it is, and what may come next: (event, done by)."""
