@@ -138,10 +138,11 @@ class Happening:
 
 def timeline(session: Session, certificate_id: str, viewer: Account | None = None) -> list[Happening]:
     """All that happened to a certificate, the latest first; ``viewer`` is called "You"."""
-    return [_happening(row, viewer) for row in history_of(session, certificate_id)]
+    return [happening(row, viewer) for row in history_of(session, certificate_id)]
 
 
-def _happening(row: History, viewer: Account | None) -> Happening:
+def happening(row: History, viewer: Account | None) -> Happening:
+    """One change in words; ``viewer`` is called "You"."""
     return Happening(
         what=happened(row.event, row.to_state),
         who=_who(row, viewer),
@@ -263,7 +264,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     answer = desk.verdict(certificate, purchase, file.refund)
     case = desk.case(file, viewer.actor, now)
     history = history_of(session, certificate.id)
-    happenings = [_happening(row, viewer) for row in history]
+    happenings = [happening(row, viewer) for row in history]
     is_reviewer = viewer.role in REVIEWERS
     visited = {one.state for one in happenings}
     control = domain_control(session, file, now)

@@ -60,7 +60,8 @@ def details(certificate_id: str) -> BaseResponse:
     with parts().database.reading() as session:
         file = certificate_file(session, certificate_id, account())
         view = present.details(session, file, account())
-    return live_page("certificates/details.html", view=view, terms=glossary.of_a_certificate())
+    terms, now = glossary.of_a_certificate(), parts().desk.clock()
+    return live_page("certificates/details.html", view=view, terms=terms, now=now)
 
 
 @blueprint.get("/<key:certificate_id>/chain.pem")
@@ -167,7 +168,8 @@ def check_now(certificate_id: str) -> BaseResponse:
         control = present.domain_control(session, file, parts().desk.clock())
     if control is not None and control.can_check_now and parts().desk.look_now(certificate_id):
         flash("We are looking now. What we see stands here in a moment.", "info")
-    return go_to(_home(certificate_id))
+    # Back to where the button was, not to the top of the page.
+    return go_to(url_for("certificates.details", certificate_id=certificate_id, _anchor="domain-control"))
 
 
 # Revoking

@@ -4,6 +4,7 @@
 // A page offers:
 //   <html data-scripts>                       set here; the style sheet shows what works with scripts only
 //   <button data-copy="TEXT" data-said="…">   copies the text and says so
+//   <button data-print>                       prints the page
 //   <input type="checkbox" data-pick-all>     ticks every [data-keep] box of its table
 //   <section data-announce="SENTENCE">        what a screen reader is told when a fragment came that says another one
 (() => {
@@ -59,6 +60,22 @@
     say(button.dataset.said);
     button.setAttribute("data-copied", "");
     setTimeout(() => button.removeAttribute("data-copied"), 2000);
+  });
+
+  // ---- Printing
+
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest?.("[data-print]")) print();
+  });
+
+  // Paper cannot be unfolded.
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = [...document.querySelectorAll("details.more:not([open], .no-print)")];
+    for (const one of unfolded) one.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const one of unfolded) one.open = false;
   });
 
   // ---- Ticking
