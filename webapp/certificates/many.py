@@ -140,10 +140,8 @@ def _would(event: Event, one: Listed, purchase: Purchase, desk: Desk, now: datet
     after = verdict(_revoked(one, now).facts, now, desk.policy)
     if not after.eligible:
         return f"Revoked for good. {words().say(after.sentence)}", None
-    if after.deadline is None:
-        return f"Revoked for good. Then you can apply for {after.amount} to go back to {to}.", after.amount
-    until = words().instant(after.deadline)
-    return f"Revoked for good. Then you can apply for {after.amount} to go back to {to}, until {until}.", after.amount
+    sentence = f"Revoked for good. Then you can apply for {after.amount} to go back to {to}."
+    return f"{sentence} {words().say(after.sentence)}", after.amount
 
 
 def _revoked(one: Listed, now: datetime) -> Listed:
