@@ -1,5 +1,6 @@
 """The list of certificates: tabs, search, paging, rows, and who sees what."""
 
+import re
 from datetime import timedelta
 from itertools import pairwise
 
@@ -17,6 +18,11 @@ def domains(page: Page) -> list[str]:
     """The domains of the rows, from above."""
     rows = [node for node in page.tree.iter("th") if node.get("scope") == "row"]
     return ["".join(row.find("a").itertext()) for row in rows]
+
+
+def without_secrets(text: str) -> str:
+    """The page without the forms' secrets, which are signed anew for every answer."""
+    return re.sub(r'(name="csrf_token" value=")[^"]*', r"\1", text)
 
 
 def test_the_tabs_part_what_was_issued_from_what_was_not(shop: Shop) -> None:
@@ -47,7 +53,7 @@ def test_whoever_has_only_issued_ones_is_shown_those(shop: Shop) -> None:
     shop.certificate_in(State.ISSUED)
     page = shop.browser(shop.alice).get("/certificates")
     assert domains(page) == ["www.example.com"]
-    assert "1 certificate, the newest first" in page.words
+    assert "1 certificate Sort by" in page.words
 
 
 def test_a_customer_sees_their_own_and_a_reviewer_all_with_names(shop: Shop) -> None:
@@ -131,7 +137,7 @@ def test_filter_by_state(shop: Shop) -> None:
     shop.certificate_in(State.FAILED, domain="failed.example.com")
     page = shop.browser(shop.alice).get("/certificates?tab=unsigned&state=failed")
     assert domains(page) == ["failed.example.com"]
-    assert "1 certificate, the newest first" in page.words
+    assert "1 certificate Sort by" in page.words
     assert link(page, "Clear") == "/certificates?tab=unsigned"
 
 
@@ -168,7 +174,7 @@ def test_htmx_gets_the_list_alone_and_a_browser_the_page(shop: Shop) -> None:
     assert fragment.text.strip().startswith('<div id="certificate-list"')
     assert domains(fragment) == ["www.example.com"]
     whole = browser.get("/certificates?q=example")
-    assert fragment.text.strip() in whole.text
+    assert without_secrets(fragment.text.strip()) in without_secrets(whole.text)
 
 
 def test_empty_lists_say_what_to_do(shop: Shop) -> None:

@@ -4,7 +4,7 @@ import atexit
 from hashlib import sha256
 from pathlib import Path
 
-from flask import Flask, g, redirect, request, url_for
+from flask import Flask, redirect, request, url_for
 from flask_wtf.csrf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -78,7 +78,9 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
     from webapp.figures.views import blueprint as figures
+    from webapp.glossary.views import blueprint as glossary
     from webapp.help.views import blueprint as help_pages
+    from webapp.home.views import home
     from webapp.jobs.routes import blueprint as jobs
     from webapp.live.views import blueprint as live
     from webapp.mail.views import blueprint as mail
@@ -93,7 +95,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.review.views import blueprint as review
 
     context.install(app)
-    pages = (accounts, certificates, jobs, live, mail, ordering, outbox, payments, refunds, review)
+    pages = (accounts, certificates, glossary, jobs, live, mail, ordering, outbox, payments, refunds, review)
     for one in (*pages, styleguide.blueprint):
         app.register_blueprint(one)
     app.register_blueprint(preferences)
@@ -121,9 +123,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
             access.public(view)
     app.cli.add_command(cli.desk)
 
-    @app.get("/")
-    def home() -> Response:
-        return redirect(url_for(context.start_page(g.account)), 303)
+    app.add_url_rule("/", view_func=home)
 
     @app.get("/healthz")
     @access.public

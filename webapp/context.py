@@ -21,11 +21,6 @@ THEMES = ("auto", "light", "dark")
 NavItem = tuple[str, str, bool, int | None]
 
 
-def start_page(viewer: Account) -> str:
-    """The endpoint where this person's work is."""
-    return "review.queue" if viewer.role in REVIEWERS else "certificates.list_certificates"
-
-
 def install(app: Flask) -> None:
     """Register the context processor, and note what is known before a page reads anything."""
 
@@ -85,6 +80,7 @@ def navigation(viewer: Account | None) -> list[NavItem]:
                 places.append(("Outbox", "outbox.outbox", how_much_is_stuck(session)))
     else:
         places = [
+            ("Home", "home", None),
             ("Certificates", "certificates.list_certificates", None),
             ("Order", "ordering.price_list", None),
             ("Refunds", "refunds.list_refunds", None),

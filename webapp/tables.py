@@ -5,6 +5,7 @@ from webapp.authorities.acme_models import AcmeAccount, AcmeAuthorization, AcmeO
 from webapp.authorities.choice_models import ChosenAuthority
 from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.certificates.models import Certificate, History, Purchase
+from webapp.certificates.saved import SavedSearch
 from webapp.domaincontrol.models import DomainControl
 from webapp.jobs.models import Job, JobChunk, JobItem
 from webapp.mail.models import Mail, MailCursor, MailDecision, MailPreference
@@ -57,5 +58,6 @@ __all__ = [
     "Purchase",
     "Refund",
     "RefundApproval",
+    "SavedSearch",
     "WebSession",
 ]

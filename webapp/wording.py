@@ -68,6 +68,13 @@ class Wording:
             return format_date(value, "d MMM", locale=self.locale)
         return format_skeleton("MMMd", value, locale=self.locale)
 
+    def brief_day(self, value: date) -> str:
+        """``3 May 2026``; of an instant, its day in the reader's zone."""
+        local = value.astimezone(self.zone).date() if isinstance(value, datetime) else value
+        if self.locale.language == ENGLISH.locale.language:
+            return format_date(local, "d MMM y", locale=self.locale)
+        return format_date(local, "medium", locale=self.locale)
+
     def say(self, sentence: Sentence | str) -> str:
         """Word one of the life cycle's sentences; text stays as it is."""
         return sentence if isinstance(sentence, str) else sentence.render(self.show, self.gettext)
@@ -266,6 +273,7 @@ def install(app: Flask, wording: Wording, choose: Callable[[], Wording] | None =
     app.jinja_env.filters.update(
         instant=lambda value: words().instant(value),
         day=lambda value: words().day(value),
+        brief_day=lambda value: words().brief_day(value),
         money=lambda minor, currency: words().money(Money(minor, currency)),
         number=lambda value: words().number(value),
         say=lambda sentence: words().say(sentence),

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
+from flask_wtf import FlaskForm
 from wtforms import Field, FileField, RadioField, StringField, TextAreaField
-from wtforms.validators import AnyOf, InputRequired, ValidationError
+from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, ValidationError
 
 from certlifecycle import RevocationReason
 from webapp.authorities.acme_authority import names_problem
 from webapp.certificates.csr import CsrRejected, ParsedCsr, read_csr
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.certificates.present import reason_label
-from webapp.forms import VersionForm
+from webapp.certificates.saved import LONGEST_NAME
+from webapp.forms import VersionForm, tidy
 
 
 class SubmissionForm(VersionForm):
@@ -53,8 +55,8 @@ def holds_private_key(rejected: CsrRejected) -> bool:
     return rejected.problem.startswith("This contains a private key")
 
 
-class RevocationForm(VersionForm):
-    """Why it is revoked, and the domain once more, so that nobody revokes the wrong one."""
+class RevocationReasonForm(FlaskForm):
+    """Why something is revoked."""
 
     reason = RadioField(
         "Reason",
@@ -63,6 +65,11 @@ class RevocationForm(VersionForm):
         validate_choice=False,
         validators=[InputRequired("Choose a reason."), AnyOf(list(RevocationReason), "Choose one of the reasons.")],
     )
+
+
+class RevocationForm(RevocationReasonForm, VersionForm):
+    """Why it is revoked, and the domain once more, so that nobody revokes the wrong one."""
+
     domain = StringField(
         "Domain",
         validators=[InputRequired("Type the domain of the certificate.")],
@@ -81,3 +88,17 @@ class RevocationForm(VersionForm):
             typed = ""
         if typed != self.certificate_domain:
             raise ValidationError("This is not the domain of this certificate.")
+
+
+class SavedSearchForm(FlaskForm):
+    """The name under which a search is kept; the search itself comes along as the parameters of its address."""
+
+    name = StringField(
+        "Name",
+        filters=[tidy],
+        validators=[
+            DataRequired("Give the search a name, such as “To revoke”. Nothing was saved."),
+            Length(max=LONGEST_NAME, message=f"A name has at most {LONGEST_NAME} characters. Nothing was saved."),
+        ],
+        render_kw={"autocomplete": "off", "maxlength": LONGEST_NAME},
+    )

@@ -1,29 +1,52 @@
 """The list of certificates, made from rows: tabs, search, rows with their verdicts, and the ways to other pages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from urllib.parse import urlencode
 
 from flask import url_for
+from werkzeug.datastructures import MultiDict
 
 from certlifecycle import REVIEWERS, Mover, Outlook, RefundPolicy, State, Verdict, verdict
 from webapp.accounts.models import Account
 from webapp.certificates.actions import WAITING_FOR_REVIEW
-from webapp.certificates.facts import facts_of
 from webapp.certificates.names import display_name
 from webapp.certificates.present import SOON, mover_of, open_until, time_left
-from webapp.certificates.queries import STATES_ON, Counts, Listed, ListPage, Place, Search, Tab
+from webapp.certificates.queries import PAGE_SIZE, Counts, Listed, ListPage
+from webapp.certificates.saved import SavedSearch
+from webapp.certificates.search import NEWEST, STATES_ON, Order, Place, Search, Sort, Tab
+from webapp.certificates.sorting import sorts_on
 from webapp.wording import STATE_WORDS, words
 
 list_address = partial(url_for, "certificates.list_certificates")
 
 TAB_WORDS = {Tab.UNSIGNED: "Unsigned", Tab.SIGNED: "Signed"}
 
+SORT_WORDS = {
+    Order(Sort.ORDERED, falling=True): "Newest first",
+    Order(Sort.ORDERED, falling=False): "Oldest first",
+    Order(Sort.DOMAIN, falling=False): "Domain, A to Z",
+    Order(Sort.DOMAIN, falling=True): "Domain, Z to A",
+    Order(Sort.STATE, falling=False): "State, in the order of the life cycle",
+    Order(Sort.STATE, falling=True): "State, from the end of the life cycle",
+    Order(Sort.ISSUED, falling=True): "Issued last, first",
+    Order(Sort.ISSUED, falling=False): "Issued longest ago, first",
+    Order(Sort.EXPIRES, falling=False): "Expires soonest, first",
+    Order(Sort.EXPIRES, falling=True): "Expires last, first",
+    Order(Sort.DEADLINE, falling=False): "Refund window closes soonest, first",
+    Order(Sort.DEADLINE, falling=True): "Refund window closes last, first",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One certificate in the list. ``wants`` marks what waits for the reader; ``action`` is (label, address)."""
+    """One certificate in the list. ``wants`` marks what waits for the reader; ``action`` is (label, address).
+
+    ``dates`` are (label, instant). ``refund_url`` leads to the application where it can be made and is not the action;
+    ``pick`` is what a box to tick says, where there is one.
+    """
 
     key: str
     url: str
@@ -38,6 +61,9 @@ class Row:
     soon: bool
     wants: bool
     action: tuple[str, str]
+    dates: tuple[tuple[str, datetime], ...]
+    refund_url: str | None
+    pick: str | None
 
 
 def addresses(endpoint: str) -> Callable[[str], str]:
@@ -47,35 +73,39 @@ def addresses(endpoint: str) -> Callable[[str], str]:
     return lambda key: pattern.replace(placeholder, key)
 
 
+class _Ways:
+    """The addresses that rows lead to."""
+
+    def __init__(self) -> None:
+        self.details = addresses("certificates.details")
+        self.fragment = addresses("certificates.row")
+        self.submit = addresses("certificates.submit")
+        self.apply = addresses("refunds.apply")
+
+
 def rows(found: Sequence[Listed], viewer: Account, now: datetime, policy: RefundPolicy) -> list[Row]:
     """The rows of a list, each with its verdict."""
-    url, fragment_url = addresses("certificates.details"), addresses("certificates.row")
-    return [_row(one, viewer, now, policy, url, fragment_url) for one in found]
+    ways = _Ways()
+    return [_row(one, viewer, now, policy, ways) for one in found]
 
 
-def _row(
-    one: Listed,
-    viewer: Account,
-    now: datetime,
-    policy: RefundPolicy,
-    url: Callable[[str], str],
-    fragment_url: Callable[[str], str],
-) -> Row:
-    certificate, purchase = one.certificate, one.purchase
-    answer = verdict(facts_of(certificate, purchase, one.refund), now, policy)
-    state = State(certificate.state)
+def _row(one: Listed, viewer: Account, now: datetime, policy: RefundPolicy, ways: _Ways) -> Row:
+    state = State(one.state)
+    answer = verdict(one.facts, now, policy)
     until = open_until(answer, now)
     note = time_left(until, now) if until else None
     if state is State.REFUND_REQUESTED and one.refund:
         note = f"Decision by {words().day(one.refund.latest)}"
-    line = [purchase.product_name, f"order {purchase.number}"]
-    if viewer.role in REVIEWERS:
+    line = [one.product_name, f"order {one.number}"]
+    is_reviewer = viewer.role in REVIEWERS
+    if is_reviewer:
         line.insert(0, one.customer_name)
+    is_first = state in (State.PENDING, State.FAILED)
     return Row(
-        key=certificate.id,
-        url=url(certificate.id),
-        fragment_url=fragment_url(certificate.id),
-        domain=display_name(certificate.domain),
+        key=one.id,
+        url=ways.details(one.id),
+        fragment_url=ways.fragment(one.id),
+        domain=display_name(one.domain),
         product=" · ".join(line),
         state=state,
         mover=mover_of(state, answer),
@@ -85,8 +115,17 @@ def _row(
         note=note,
         soon=until is not None and until - now <= SOON,
         wants=_wants(state, answer, viewer),
-        action=_next_thing(one, state, answer, viewer, url),
+        action=_next_thing(one, state, answer, viewer, ways),
+        dates=_dates(one),
+        refund_url=ways.apply(one.id) if is_first and answer.eligible and not is_reviewer else None,
+        pick=None if is_reviewer else f"{one.id}:{one.version}",
     )
+
+
+def _dates(one: Listed) -> tuple[tuple[str, datetime], ...]:
+    if one.issued_at is None or one.not_after is None:
+        return (("Ordered", one.created_at),)
+    return (("Issued", one.issued_at), ("Expires", one.not_after))
 
 
 def _wants(state: State, answer: Verdict, viewer: Account) -> bool:
@@ -97,46 +136,61 @@ def _wants(state: State, answer: Verdict, viewer: Account) -> bool:
     return state in (State.PENDING, State.FAILED, State.REJECTED)
 
 
-def _next_thing(
-    one: Listed, state: State, answer: Verdict, viewer: Account, url: Callable[[str], str]
-) -> tuple[str, str]:
-    key = one.certificate.id
+def _next_thing(one: Listed, state: State, answer: Verdict, viewer: Account, ways: _Ways) -> tuple[str, str]:
     if viewer.role in REVIEWERS:
         if state in WAITING_FOR_REVIEW:
-            return "Review", url_for("review.item", certificate_id=key)
-        return "Details", url(key)
+            return "Review", url_for("review.item", certificate_id=one.id)
+        return "Details", ways.details(one.id)
     if one.refund is not None:
         label = "See why" if state is State.REJECTED else "Progress"
         return label, url_for("refunds.details", refund_id=one.refund.id)
     if state in (State.PENDING, State.FAILED):
-        return "Submit", url_for("certificates.submit", certificate_id=key)
+        return "Submit", ways.submit(one.id)
     if state is State.REVOKED and answer.eligible:
-        return "Refund", url_for("refunds.apply", certificate_id=key)
-    return "Details", url(key)
+        return "Refund", ways.apply(one.id)
+    return "Details", ways.details(one.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """What stands where there are no rows: why, and what to do. ``action`` is (label, address)."""
+    """What stands where there are no rows: why, and what to do. ``actions`` are (label, address)."""
 
     title: str
     text: str
-    action: tuple[str, str] | None = None
+    actions: tuple[tuple[str, str], ...] = ()
+
+
+Head = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """A page of the list. ``url`` is its own address; addresses that lead nowhere are ``None``."""
+    """A page of the list. ``url`` is its own address; addresses that lead nowhere are ``None``.
+
+    ``heads`` are the columns: (label, address that sorts by it, direction or ``None``); ``sorts`` are the choices of
+    the same for narrow screens. ``args`` are the parameters that lead back to this search. ``many`` names what can be
+    done with the ticked ones: (event, label); ``all_found`` is how many the search finds where a page shows less.
+    ``can_save`` says that there is something about the search worth keeping.
+    """
 
     tab: Tab
     text: str
     state: str
+    sort: str
     url: str
+    args: Mapping[str, str]
     clear_url: str | None
+    can_save: bool
     tabs: list[tuple[str, str, bool, int]]
     states: list[tuple[str, str]]
+    heads: list[Head]
+    sorts: list[tuple[str, str]]
     rows: list[Row]
+    count: int
     summary: str
+    order: str
+    many: list[tuple[str, str]]
+    all_found: int | None
     first: str | None
     newer: str | None
     older: str | None
@@ -144,65 +198,108 @@ class ListView:
     empty: Empty | None
 
 
+def address(args: Mapping[str, str], **place: Place | str | None) -> str:
+    """The address of the list with these parameters, and of a place in it."""
+    kept = dict(args) | {name: str(value) for name, value in place.items() if value is not None}
+    return f"{list_address()}?{urlencode(kept)}" if kept else list_address()
+
+
 def list_view(page: ListPage, search: Search, viewer: Account, now: datetime, policy: RefundPolicy) -> ListView:
     """What the page and its living fragment show."""
-    tab, text = page.tab, search.text
-
-    def address(
-        tab: Tab,
-        state: State | None,
-        after: Place | None = None,
-        before: Place | None = None,
-        is_last: bool = False,
-    ) -> str:
-        return list_address(
-            tab=tab.value,
-            state=state,
-            q=text or None,
-            after=str(after) if after else None,
-            before=str(before) if before else None,
-            page="last" if is_last else None,
-        )
-
-    def tab_address(other: Tab) -> str:
-        return address(other, search.state if search.state in STATES_ON[other] else None)
-
-    is_found = page.counts.found
+    tab, found = page.tab, page.counts.found
+    args = search.args(tab)
+    is_last = "last" if search.is_last else None
+    is_customer = viewer.role not in REVIEWERS
     return ListView(
         tab=tab,
-        text=text,
+        text=search.text,
         state=search.state or "",
-        url=address(tab, search.state, search.after, search.before, search.is_last),
-        clear_url=list_address(tab=tab.value) if text or search.state else None,
-        tabs=[(TAB_WORDS[one], tab_address(one), one is tab, page.counts.on(one)) for one in Tab],
+        sort=str(search.order),
+        url=address(args, after=search.after, before=search.before, page=is_last),
+        args=args,
+        clear_url=list_address(tab=tab.value) if search.narrows else None,
+        can_save=search.narrows or search.order != NEWEST,
+        tabs=[(TAB_WORDS[one], address(search.args(one)), one is tab, page.counts.on(one)) for one in Tab],
         states=[("", "Any state"), *((state.value, STATE_WORDS[state]) for state in STATES_ON[tab])],
+        heads=_heads(tab, search, policy),
+        sorts=_sorts(tab, search, policy),
         rows=rows(page.rows, viewer, now, policy),
-        summary=f"{is_found:,} certificate{'' if is_found == 1 else 's'}, the newest first",
-        first=address(tab, search.state) if page.newer else None,
-        newer=address(tab, search.state, before=page.newer) if page.newer else None,
-        older=address(tab, search.state, after=page.older) if page.older else None,
-        last=address(tab, search.state, is_last=True) if page.older else None,
+        count=found,
+        summary=f"{found:,} certificate{'' if found == 1 else 's'}",
+        order=SORT_WORDS[search.order],
+        many=MANY[tab] if is_customer else [],
+        all_found=found if found > PAGE_SIZE else None,
+        first=address(args) if page.newer else None,
+        newer=address(args, before=page.newer) if page.newer else None,
+        older=address(args, after=page.older) if page.older else None,
+        last=address(args, page="last") if page.older else None,
         empty=None if page.rows else _empty(page.counts, tab, search, viewer),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SavedLink:
+    """A saved search above the list. ``current`` says that the list shows it."""
+
+    key: str
+    name: str
+    url: str
+    current: bool
+
+
+def saved_links(kept: Sequence[SavedSearch], view: ListView) -> list[SavedLink]:
+    """The saved searches as links. What was saved is read anew, as an address is: a state may have lost its name."""
+    found = []
+    for one in kept:
+        search = Search.read(MultiDict(one.args))
+        args = search.args(search.tab or Tab.UNSIGNED)
+        found.append(SavedLink(one.id, one.name, address(args), args == view.args))
+    return found
+
+
+MANY = {
+    Tab.UNSIGNED: [("request_refund", "Apply for refunds"), ("withdraw_submission", "Withdraw submissions")],
+    Tab.SIGNED: [("request_refund", "Apply for refunds"), ("revoke", "Revoke")],
+}
+"""What customers do with many certificates at once."""
+
+
+def _heads(tab: Tab, search: Search, policy: RefundPolicy) -> list[Head]:
+    dates = [("Issued", Sort.ISSUED), ("Expires", Sort.EXPIRES)] if tab is Tab.SIGNED else [("Ordered", Sort.ORDERED)]
+    columns = [("Certificate", Sort.DOMAIN), ("State", Sort.STATE), *dates, ("Refund", Sort.DEADLINE)]
+    known = sorts_on(tab, policy)
+    return [
+        (label, _sorted_address(tab, search, sort) if sort in known else None, _direction(search, sort))
+        for label, sort in columns
+    ]
+
+
+def _sorted_address(tab: Tab, search: Search, sort: Sort) -> str:
+    order = search.order.pressed(sort)
+    return address({**search.args(tab), "sort": str(order)})
+
+
+def _direction(search: Search, sort: Sort) -> str | None:
+    if search.order.sort is not sort:
+        return None
+    return "descending" if search.order.falling else "ascending"
+
+
+def _sorts(tab: Tab, search: Search, policy: RefundPolicy) -> list[tuple[str, str]]:
+    known = sorts_on(tab, policy)
+    return [(str(order), label) for order, label in SORT_WORDS.items() if order.sort in known]
+
+
 def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
     """Why there is nothing, and what to do."""
+    if search.narrows:
+        return _nothing_found(counts, tab, search)
     other = Tab.SIGNED if tab is Tab.UNSIGNED else Tab.UNSIGNED
-    to_other = (
-        "Show " + TAB_WORDS[other],
-        url_for("certificates.list_certificates", tab=other.value, q=search.text or None),
-    )
-    if search.text or search.state:
-        there = f" {counts.on(other)} on the tab {TAB_WORDS[other]} fit the search." if counts.on(other) else ""
-        clear = list_address(tab=tab.value)
-        text = f"No certificate on the tab {TAB_WORDS[tab]} fits what you are looking for.{there}"
-        return Empty("Nothing found", text, to_other if there and not search.state else ("Clear the search", clear))
     if counts.on(other):
+        to_other = ((f"Show {TAB_WORDS[other]}", list_address(tab=other.value)),)
         if tab is Tab.UNSIGNED:
-            return Empty(
-                "Nothing is unsigned", "Every certificate has been issued. They stand on the tab Signed.", to_other
-            )
+            text = "Every certificate has been issued. They stand on the tab Signed."
+            return Empty("Nothing is unsigned", text, to_other)
         text = "A certificate comes to this tab once it is issued. Those before that stand on the tab Unsigned."
         return Empty("None has been issued yet", text, to_other)
     if viewer.role in REVIEWERS:
@@ -210,4 +307,23 @@ def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
     text = (
         "Order one: you pay from your balance, hand in a CSR, and once we know that the domain is yours it is issued."
     )
-    return Empty("You have no certificates yet", text, ("Order a certificate", url_for("ordering.price_list")))
+    return Empty("You have no certificates yet", text, (("Order a certificate", url_for("ordering.price_list")),))
+
+
+def _nothing_found(counts: Counts, tab: Tab, search: Search) -> Empty:
+    """What was looked for, where else it is, and how to look for less."""
+    here, other = TAB_WORDS[tab], Tab.SIGNED if tab is Tab.UNSIGNED else Tab.UNSIGNED
+    actions = [("Clear the search", list_address(tab=tab.value))]
+    if search.state is None:
+        said = f"No certificate on the tab {here} has “{search.text}” in its domain."
+    elif search.text:
+        state = STATE_WORDS[search.state]
+        said = f"No certificate on the tab {here} has “{search.text}” in its domain and is in the state “{state}”."
+        actions.insert(0, ("Search in any state", address({"tab": tab.value, "q": search.text})))
+    else:
+        said = f"No certificate on the tab {here} is in the state “{STATE_WORDS[search.state]}”."
+    if counts.on(other) and search.text:
+        actions.insert(
+            0, (f"Show {counts.on(other)} on {TAB_WORDS[other]}", address({"tab": other.value, "q": search.text}))
+        )
+    return Empty("Nothing found", said, tuple(actions))

@@ -10,7 +10,7 @@ Requirements section 3.2.2.6 (no wildcard for everything that a registry gives o
 import ipaddress
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 import idna
 from publicsuffixlist import PublicSuffixList
@@ -83,6 +83,7 @@ def _registries() -> PublicSuffixList:
     return PublicSuffixList(only_icann=True)
 
 
+@lru_cache(maxsize=4096)
 def display_name(domain: str) -> str:
     """A domain name for people: the Unicode form, with the A-label form in brackets if it differs.
 

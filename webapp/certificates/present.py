@@ -31,6 +31,7 @@ from webapp.certificates.actions import Action, actions, next_events
 from webapp.certificates.facts import facts_of
 from webapp.certificates.models import RETRY, Certificate, Channel, History, PaymentMethod
 from webapp.certificates.names import display_name
+from webapp.certificates.path import Path, path_of
 from webapp.certificates.queries import customer_name, history_of
 from webapp.desk import WORK_DUE_IN, File
 from webapp.domaincontrol.present import ControlView, control_view
@@ -142,10 +143,11 @@ class Happening:
 
 def timeline(session: Session, certificate_id: str, viewer: Account | None = None) -> list[Happening]:
     """All that happened to a certificate, the latest first; ``viewer`` is called "You"."""
-    return [_happening(row, viewer) for row in history_of(session, certificate_id)]
+    return [happening(row, viewer) for row in history_of(session, certificate_id)]
 
 
-def _happening(row: History, viewer: Account | None) -> Happening:
+def happening(row: History, viewer: Account | None) -> Happening:
+    """One change in words; ``viewer`` is called "You"."""
     return Happening(
         what=happened(row.event, row.to_state),
         who=_who(row, viewer),
@@ -262,6 +264,7 @@ class DetailsView:
     actions: list[Action]
     fingerprint: str | None
     revoked_because: str | None
+    path: Path
     picture: Markup
     timeline: list[Happening]
     control: ControlView | None
@@ -275,7 +278,8 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     state = State(certificate.state)
     answer = desk.verdict(certificate, purchase, file.refund)
     case = desk.case(file, viewer.actor, now)
-    happenings = timeline(session, certificate.id, viewer)
+    history = history_of(session, certificate.id)
+    happenings = [happening(row, viewer) for row in history]
     is_reviewer = viewer.role in REVIEWERS
     visited = {one.state for one in happenings}
     control = domain_control(session, file, now)
@@ -300,6 +304,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         actions=actions(file, case, viewer),
         fingerprint=fingerprint_words(certificate.fingerprint) if certificate.fingerprint else None,
         revoked_because=revocation_words(certificate.revocation_reason) if certificate.revocation_reason else None,
+        path=path_of(certificate, file.refund, history, answer, mover),
         # Drawn by the life cycle, which escapes every word in it.
         picture=Markup(svg(state, visited, next_events(case), origin=origin)),  # noqa: S704
         timeline=happenings,

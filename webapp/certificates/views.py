@@ -6,19 +6,24 @@ from werkzeug.wrappers import Response as BaseResponse
 from certlifecycle import Event, EventRefused, judge, possible
 from webapp.access import account, by, customers_only, is_repeated, parts
 from webapp.authorities.port import REASON_SENTENCES
-from webapp.certificates import listing, present
-from webapp.certificates.forms import RevocationForm, SubmissionForm
+from webapp.certificates import listing, many_views, present, saved_views
+from webapp.certificates.forms import RevocationForm, SavedSearchForm, SubmissionForm
 from webapp.certificates.names import display_name
-from webapp.certificates.queries import Search, certificate_file, list_page, listed
+from webapp.certificates.queries import certificate_file, list_page, listed
+from webapp.certificates.saved import saved_by
+from webapp.certificates.search import Search
 from webapp.desk import File
 from webapp.error_pages import tell_rows
 from webapp.errors import DeskError, NotFound, Superseded
 from webapp.forms import VersionForm
+from webapp.glossary import words as glossary
 from webapp.htmx import go_to, live_page, replaces_more, tagged
 from webapp.payments.destination import destination
 from webapp.recording import Submission
 
 blueprint = Blueprint("certificates", __name__, url_prefix="/certificates")
+blueprint.register_blueprint(many_views.blueprint)
+blueprint.register_blueprint(saved_views.blueprint)
 
 Answer = str | tuple[str, int] | BaseResponse
 
@@ -30,10 +35,13 @@ Answer = str | tuple[str, int] | BaseResponse
 def list_certificates() -> BaseResponse:
     """A customer's certificates, or all of them for a reviewer."""
     desk, search = parts().desk, Search.read(request.args)
+    now = desk.clock()
     with parts().database.reading() as session:
-        page = list_page(session, search, account())
-    view = listing.list_view(page, search, account(), desk.clock(), desk.policy)
-    return live_page("certificates/list.html", view=view)
+        page = list_page(session, search, account(), now, desk.policy)
+        kept = saved_by(session, account())
+    view = listing.list_view(page, search, account(), now, desk.policy)
+    saved = listing.saved_links(kept, view)
+    return live_page("certificates/list.html", view=view, saved=saved, form=SavedSearchForm(formdata=None))
 
 
 @blueprint.get("/<key:certificate_id>/row")
@@ -52,7 +60,8 @@ def details(certificate_id: str) -> BaseResponse:
     with parts().database.reading() as session:
         file = certificate_file(session, certificate_id, account())
         view = present.details(session, file, account())
-    page = live_page("certificates/details.html", view=view)
+    terms, now = glossary.of_a_certificate(), parts().desk.clock()
+    page = live_page("certificates/details.html", view=view, terms=terms, now=now)
     if request.args.get("told") not in (None, view.control.key if view.control else None):
         # Something else has to be published than the reader's page tells, or nothing any more: it is shown anew.
         replaces_more(page, "#certificate")
@@ -62,12 +71,32 @@ def details(certificate_id: str) -> BaseResponse:
 @blueprint.get("/<key:certificate_id>/chain.pem")
 def chain(certificate_id: str) -> Response:
     """The certificate and those of its issuers, as a server wants them (RFC 8555, section 9.1)."""
+    domain, chain = _issued(certificate_id)
+    return _download(chain, f"{domain}.pem", "application/pem-certificate-chain")
+
+
+@blueprint.get("/<key:certificate_id>/certificate.pem")
+def leaf(certificate_id: str) -> Response:
+    """The certificate alone, for those who keep the chain elsewhere (RFC 7468, section 5)."""
+    domain, chain = _issued(certificate_id)
+    end = chain.index(END) + len(END)
+    return _download(chain[:end] + "\n", f"{domain}.certificate.pem", "application/x-pem-file")
+
+
+END = "-----END CERTIFICATE-----"
+
+
+def _issued(certificate_id: str) -> tuple[str, str]:
+    """The name for a file and the chain, or word that there is none yet."""
     certificate = _file(certificate_id).certificate
     if certificate.chain_pem is None:
         raise NotFound("This certificate has not been issued.", "Look at the certificate to see what comes next.")
-    name = certificate.domain.replace("*", "wildcard")
-    response = Response(certificate.chain_pem, mimetype="application/pem-certificate-chain")
-    response.headers.set("Content-Disposition", "attachment", filename=f"{name}.pem")
+    return certificate.domain.replace("*", "wildcard"), certificate.chain_pem
+
+
+def _download(text: str, name: str, mimetype: str) -> Response:
+    response = Response(text, mimetype=mimetype)
+    response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
 
 
@@ -148,7 +177,8 @@ def check_now(certificate_id: str) -> BaseResponse:
         control = present.domain_control(session, file, parts().desk.clock())
     if control is not None and control.can_check_now and parts().desk.look_now(certificate_id):
         flash("We are looking now. What we see stands here in a moment.", "info")
-    return go_to(_home(certificate_id))
+    # Back to where the button was, not to the top of the page.
+    return go_to(url_for("certificates.details", certificate_id=certificate_id, _anchor="domain-control"))
 
 
 # Revoking

@@ -1,5 +1,6 @@
 """The form of a refund application."""
 
+from flask_wtf import FlaskForm
 from wtforms import RadioField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length
 
@@ -18,7 +19,7 @@ REASON_WORDS = {
 }
 
 
-class RefundForm(VersionForm):
+class RefundReasonForm(FlaskForm):
     """Why the money is wanted back."""
 
     reason_code = RadioField(
@@ -36,3 +37,7 @@ class RefundForm(VersionForm):
         ],
         render_kw={"rows": 5},
     )
+
+
+class RefundForm(RefundReasonForm, VersionForm):
+    """The application for one certificate."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from flask import url_for
+from sqlmodel import Session
 
 from certlifecycle import Basis, Money, RefundPolicy, Rule, Verdict
 from certlifecycle.calendar import Promise, promised_dates
@@ -14,6 +15,7 @@ from webapp.certificates.names import display_name
 from webapp.certificates.present import RefundView, account_words, destination_of, refund_view
 from webapp.desk import File
 from webapp.payments.destination import label_of
+from webapp.refunds.helping import Help, help_for
 from webapp.wording import words
 
 
@@ -40,11 +42,12 @@ class ApplicationPage:
     review_days: str
     rules: tuple[str, ...]
     next_step: NextStep | None
+    help: Help | None
 
 
-def application(file: File, viewer: Account) -> ApplicationPage:
+def application(session: Session, file: File, viewer: Account) -> ApplicationPage:
     """The page on which a refund of this certificate is applied for, or told why it cannot be."""
-    desk = parts().desk
+    desk, checker = parts().desk, parts().checker
     now, policy = desk.clock(), desk.policy
     answer = desk.verdict(file.certificate, file.purchase, file.refund)
     paid_with = label_of(PaymentMethod(file.purchase.payment_method), file.purchase.payment_account)
@@ -59,6 +62,7 @@ def application(file: File, viewer: Account) -> ApplicationPage:
         review_days=review_days(policy),
         rules=policy_words(policy, file.purchase.currency),
         next_step=next_step(file, answer),
+        help=help_for(session, file, now, checker.caa_identifier if checker else None),
     )
 
 

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from markupsafe import Markup
+
 from certlifecycle import REVIEWERS, Event, Mover, Rule, State
 from certlifecycle.calendar import Promise, is_overdue
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.models import PaymentMethod
 from webapp.certificates.names import display_name
-from webapp.certificates.present import account_words
+from webapp.certificates.present import Happening, account_words, happening
 from webapp.payments.models import Payout, PayoutStatus
+from webapp.refunds.ahead import Expected, expected, next_up
 from webapp.refunds.forms import REASON_WORDS
 from webapp.refunds.models import Outcome, Refund, RefundApproval, RefundReason
 from webapp.refunds.paying import (
@@ -107,8 +110,7 @@ def _open(refund: Refund, approvals: Sequence[RefundApproval], payouts: Sequence
 def steps(case: RefundFile) -> list[Step]:
     """The way from the application to the money, with the dates of what happened."""
     refund = case.refund
-    at = words().instant
-    applied = Step("done", "Applied", at(refund.applied_at))
+    applied = Step("done", "Applied", _at(refund.applied_at))
     match refund.outcome:
         case Outcome.WITHDRAWN:
             return [applied, Step("failed", "Withdrawn", _at(refund.closed_at))]
@@ -121,7 +123,7 @@ def steps(case: RefundFile) -> list[Step]:
             ]
         case Outcome.OPEN:
             note = "One of two approvals" if case.approvals else ""
-            answer = f"Answer {between(refund.soonest, refund.latest)}"
+            answer = f"Answer by {words().brief_day(refund.latest)}"
             sent_to = SENT_TO[PaymentMethod(refund.method)]
             todo = [Step("todo", label) for label in ("Approved", sent_to, "Refunded")]
             return [applied, Step("present", "In review", answer, note), *todo]
@@ -148,7 +150,11 @@ GONE = (Outcome.REJECTED, Outcome.WITHDRAWN)
 
 
 def _at(instant: datetime | None) -> str:
-    return words().instant(instant) if instant else ""
+    """An instant for people and for machines; nothing where there is none yet."""
+    if instant is None:
+        return ""
+    shown = Markup('<time datetime="{}">{}</time>')
+    return shown.format(instant.isoformat(timespec="seconds"), words().instant(instant))
 
 
 # The money
@@ -228,11 +234,15 @@ class Progress:
     is_live: bool
     is_being_paid: bool
     is_reviewer: bool
+    expected: Expected | None
+    next_up: list[str]
+    timeline: list[Happening]
 
 
 def progress_of(case: RefundFile, viewer: Account) -> Progress:
     """Everything about one application, for its page and its live fragment alike."""
     refund = case.refund
+    where = account_words(refund.destination, viewer)
     return Progress(
         case=case,
         domain=display_name(case.file.certificate.domain),
@@ -250,6 +260,10 @@ def progress_of(case: RefundFile, viewer: Account) -> Progress:
         # A refused application goes on living while its certificate waits for the customer's answer.
         is_live=refund.closed_at is None or (case.is_current and case.file.certificate.state == State.REJECTED),
         is_reviewer=viewer.role in REVIEWERS,
+        expected=expected(refund, parts().desk.clock()),
+        # Written for the customer: what they wait for.
+        next_up=[] if viewer.role in REVIEWERS else next_up(case, where),
+        timeline=[happening(row, viewer) for row in case.history],
     )
 
 

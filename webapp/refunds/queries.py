@@ -10,7 +10,8 @@ from certlifecycle import REFUND_STATES
 from webapp.access import parts, visible_to
 from webapp.accounts.models import Account
 from webapp.certificates.facts import approvals_of
-from webapp.certificates.models import Certificate, PaymentMethod
+from webapp.certificates.models import Certificate, History, PaymentMethod
+from webapp.certificates.queries import history_of
 from webapp.columns import UtcDateTime
 from webapp.desk import File
 from webapp.errors import NotFound
@@ -22,12 +23,16 @@ PAGE_SIZE = 20
 
 @dataclass(frozen=True, slots=True)
 class RefundFile:
-    """One application, how it was decided and paid, and the certificate as it is now."""
+    """One application, how it was decided and paid, and the certificate as it is now.
+
+    ``history`` is what happened to this application, the latest first.
+    """
 
     refund: Refund
     file: File
     approvals: tuple[RefundApproval, ...]
     payouts: tuple[Payout, ...]
+    history: tuple[History, ...] = ()
 
     @property
     def is_current(self) -> bool:
@@ -65,7 +70,14 @@ def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile
     if refund is None:
         raise NotFound("There is no such refund.")
     file = parts().desk.open_file(session, refund.certificate_id)
-    return RefundFile(refund, file, tuple(approvals_of(session, refund)), tuple(payouts_of(session, [refund.id])))
+    happened = [row for row in history_of(session, refund.certificate_id) if row.refund_id == refund.id]
+    return RefundFile(
+        refund,
+        file,
+        tuple(approvals_of(session, refund)),
+        tuple(payouts_of(session, [refund.id])),
+        tuple(happened),
+    )
 
 
 def customer_of(session: Session, case: RefundFile) -> Account:

@@ -78,7 +78,8 @@ def _file(certificate_id: str) -> File:
 
 
 def _application(certificate_id: str) -> present.ApplicationPage:
-    return present.application(_file(certificate_id), account())
+    with parts().database.reading() as session:
+        return present.application(session, certificate_file(session, certificate_id, account()), account())
 
 
 def _show_form(page: present.ApplicationPage, form: RefundForm, code: int, news: str | None = None) -> Answer:
@@ -118,7 +119,7 @@ def list_refunds() -> Response:
 @blueprint.get("/refunds/<key:refund_id>")
 def details(refund_id: str) -> Response:
     """One application: how far it is, what it is about, and what can be done now. Reviewers may look, too."""
-    return live_page("refunds/details.html", view=_view(refund_id), news=None)
+    return live_page("refunds/details.html", view=_view(refund_id), news=None, now=parts().desk.clock())
 
 
 @blueprint.get("/refunds/<key:refund_id>/receipt.pdf")
@@ -180,7 +181,7 @@ def _view(refund_id: str) -> progress.Progress:
 
 def _show_refund(refund_id: str, code: int, news: str) -> Answer:
     template = "refunds/_details.html" if wants_fragment() else "refunds/details.html"
-    return render_template(template, view=_view(refund_id), news=news), code
+    return render_template(template, view=_view(refund_id), news=news, now=parts().desk.clock()), code
 
 
 # Answers

@@ -271,11 +271,14 @@
   const flights = new Map(); // Requests on their way, and where their answers go.
   let pressed = false; // A pointer is down.
 
-  const isRefresh = (event) => [REFRESH, PULSE].includes(event?.type) || Boolean(event?.type.startsWith("sse:"));
+  // What no event asked for is asked for by the clock.
+  const isRefresh = (event) =>
+    !event || [REFRESH, PULSE].includes(event.type) || Boolean(event.type?.startsWith("sse:"));
   const key = (element) => element.id || element;
   const present = (element) => (element.isConnected || !element.id ? element : document.getElementById(element.id));
 
   function isChanged(field) {
+    if (field.hasAttribute("data-keep")) return false; // What is ticked is ticked again afterwards.
     if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
     if (field.type === "hidden") return false;
     if (field.tagName !== "SELECT") return field.value !== field.defaultValue;
@@ -288,7 +291,8 @@
   // Somebody is writing in it, has written in it, or has a dialog of it open.
   function isInUse(target) {
     const active = document.activeElement;
-    const editable = active?.matches("textarea, select, [contenteditable], input:not([type=submit], [type=button])");
+    const fields = "textarea, select, [contenteditable], input:not([type=submit], [type=button], [data-keep])";
+    const editable = active?.matches(fields);
     if (editable && target.contains(active)) return true;
     if (target.querySelector("dialog[open]")) return true;
     return [...target.querySelectorAll("input, textarea, select")].some(isChanged);
@@ -344,19 +348,40 @@
     return children.length === 1 && plain(target).isEqualNode(plain(children[0]));
   }
 
-  // What the reader has opened, and what to compare with in order to light up what is new.
+  // A control without an id is found again by what it does and says.
+  function alike(one, other) {
+    const does = ["href", "name", "value", "formaction", "data-copy"];
+    return (
+      one.tagName === other.tagName &&
+      one.textContent === other.textContent &&
+      does.every((name) => one.getAttribute(name) === other.getAttribute(name))
+    );
+  }
+
+  // What the reader has opened and ticked, where they are, and what to compare with in order to light up what is new.
   function remember(target) {
+    const active = document.activeElement;
     const marked = [target, ...target.querySelectorAll("[id]")].filter((one) => one.hasAttribute("data-flash"));
     return {
       within: key(target),
       opened: [...target.querySelectorAll("details[open][id]")].map((one) => one.id),
+      ticked: [...target.querySelectorAll("[data-keep]:checked")].map((one) => one.id),
+      at: active && target.contains(active) && !active.id ? active : null,
       before: new Map(marked.map((one) => [one.id, plain(one)])),
     };
   }
 
-  function restore({ within, opened, before }) {
+  function restore({ within, opened, ticked, at, before }) {
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    for (const id of ticked) {
+      const box = document.getElementById(id);
+      if (box) box.checked = true;
+    }
     const target = typeof within === "string" ? document.getElementById(within) : within;
+    if (at && !at.isConnected && target) {
+      const same = [...target.querySelectorAll("a, button, summary, [tabindex]")].find((one) => alike(one, at));
+      same?.focus({ preventScroll: true });
+    }
     const marked = target ? [target, ...target.querySelectorAll("[id]")] : [];
     for (const one of marked.filter((one) => one.hasAttribute("data-flash"))) {
       if (before.get(one.id)?.isEqualNode(plain(one))) continue;

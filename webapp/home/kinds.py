@@ -1,0 +1,203 @@
+"""What each kind of certificate on the start page says, and the one next step that it offers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from flask import url_for
+
+from certlifecycle import Verdict
+from certlifecycle.calendar import Promise, latest_instant
+from webapp.certificates.present import SOON, open_until, time_left
+from webapp.certificates.queries import Listed
+from webapp.desk import Desk
+from webapp.domaincontrol.models import DomainControl
+from webapp.domaincontrol.present import METHOD_WORDS, ago
+from webapp.domaincontrol.tokens import LIFETIME
+from webapp.effects.check_domain import Patience
+from webapp.home.queries import Kind, Paper
+from webapp.payments.destination import destination
+from webapp.wording import relative, words
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Until when, exactly: ``label`` names it, ``shown`` is the instant or the day, ``left`` the countdown."""
+
+    at: datetime
+    label: str
+    shown: str
+    left: str
+    soon: bool
+
+
+class Told(NamedTuple):
+    """What is told of one certificate. ``action`` is (label, address)."""
+
+    sentence: str
+    action: tuple[str, str]
+    deadline: Deadline | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One certificate with what is asked about it."""
+
+    row: Listed
+    paper: Paper
+    answer: Verdict
+    now: datetime
+    desk: Desk
+
+    @property
+    def account(self) -> str:
+        """Where the money would go."""
+        return destination(self.paper.purchase, self.desk.payable).label
+
+    def until(self, at: datetime, label: str) -> Deadline:
+        """A deadline to the minute."""
+        return Deadline(at, label, words().instant(at), time_left(at, self.now), at - self.now <= SOON)
+
+    def window(self) -> Deadline | None:
+        """The end of the refund window, while there is something to be gained by keeping it."""
+        at = open_until(self.answer, self.now)
+        return self.until(at, "Refund window closes") if at else None
+
+    def page(self, endpoint: str, anchor: str | None = None) -> str:
+        """One of the certificate's pages."""
+        return url_for(endpoint, certificate_id=self.row.id, _anchor=anchor)
+
+    def refund_page(self) -> str:
+        """The page of the application that the certificate's state speaks of."""
+        refund = self.row.refund
+        return url_for("refunds.details", refund_id=refund.id) if refund else self.page("certificates.details")
+
+
+def must_prove(paper: Paper, *, checks_domains: bool) -> bool:
+    """Whether the next move is the customer's: the value for their domain has not been seen yet."""
+    return checks_domains and (paper.control is None or paper.control.held_at is None)
+
+
+# What waits for the customer
+
+
+def _refundable(case: Case) -> Told:
+    amount, account = case.answer.amount, case.account
+    sentence = f"It is revoked. Apply, and {amount} go back to {account}."
+    return Told(sentence, ("Apply for the refund", case.page("refunds.apply")), case.window())
+
+
+def _closing(case: Case) -> Told:
+    amount, account = case.answer.amount, case.account
+    sentence = f"If you do not need it: revoke it, then apply, and {amount} go back to {account}."
+    return Told(sentence, ("Revoke", case.page("certificates.revoke")), case.window())
+
+
+def _failed(case: Case) -> Told:
+    sentence = "It was not issued. Put right what stands here and submit again, or apply for the refund."
+    action = ("Submit again", case.page("certificates.submit"))
+    return Told(sentence, action, case.window(), case.paper.problem)
+
+
+def _refused(case: Case) -> Told:
+    reason = case.row.refund.decision_reason if case.row.refund else None
+    sentence = "Your refund was refused. Apply again, or keep the certificate."
+    return Told(sentence, ("Read why, and answer", case.refund_page()), case.window(), reason)
+
+
+def _proof(case: Case) -> Told:
+    control = case.paper.control
+    action = ("See what to set", case.page("certificates.details", "domain-control"))
+    sentence = "Show that the domain is yours: a TXT record in the DNS or a file on your web server."
+    if control is None:
+        return Told("We are making the value that shows that the domain is yours; it is there in a moment.", action)
+    at = control.created_at + min(Patience().for_product(case.paper.purchase.product), LIFETIME)
+    looks_until = case.until(at, "We look until") if at > case.now else None
+    return Told(sentence, action, looks_until, last_finding(control, case.now))
+
+
+def last_finding(control: DomainControl, now: datetime) -> str:
+    """What the latest look saw, and when it was."""
+    if control.checked_at is None:
+        return "We have not looked yet."
+    seen = " ".join(f"{METHOD_WORDS[one.method]}: {one.words}" for one in control.seen)
+    return f"Seen {ago(now - control.checked_at)}. {seen} {control.caa_problem or ''}".strip()
+
+
+def _unsubmitted(case: Case) -> Told:
+    sentence = "Hand in a CSR; then we check that the domain is yours, and it is issued."
+    return Told(sentence, ("Submit", case.page("certificates.submit")), case.window())
+
+
+def _expiring(case: Case) -> Told:
+    order = ("Order the next one", url_for("ordering.order", product=case.paper.purchase.product))
+    sentence = "Order the next one in time, and install it before this one ends."
+    at = case.row.not_after
+    return Told(sentence, order, case.until(at, "Expires") if at else None)
+
+
+# What the customer waits for
+
+
+def _being_verified(case: Case) -> Told:
+    control = case.paper.control
+    sentence = "A reviewer looks at it. You need do nothing."
+    if control is not None and control.held_at is not None:
+        sentence = "We have seen that the domain is yours. A reviewer looks at your organisation next."
+    return Told(sentence, ("Details", case.page("certificates.details")))
+
+
+def _refund_asked(case: Case) -> Told:
+    action = ("Follow the refund", case.refund_page())
+    refund = case.row.refund
+    if refund is None:
+        return Told("A reviewer decides about your refund.", action)
+    promise, zone = Promise(refund.soonest, refund.latest), case.desk.policy.zone
+    ends = latest_instant(promise, zone)
+    shown = words().day(refund.latest)
+    if case.now >= ends:
+        late = f"The answer about {refund.amount} is late. Your claim does not lapse; nothing is left for you to do."
+        return Told(late, action, Deadline(ends, "Answer was promised by", shown, "late", soon=True))
+    left = relative(ends - timedelta(microseconds=1), case.now)
+    sentence = f"A reviewer decides about your refund of {refund.amount}."
+    return Told(sentence, action, Deadline(ends, "Answer promised by", shown, left, soon=False))
+
+
+def _refund_approved(case: Case) -> Told:
+    action = ("Follow the refund", case.refund_page())
+    refund = case.row.refund
+    if refund is None:
+        return Told("Your refund is approved.", action)
+    sentence = (
+        f"{refund.amount} are approved and on their way to {refund.destination}. We tell you when the payment provider "
+        "has confirmed it."
+    )
+    return Told(sentence, action)
+
+
+def _issuing(case: Case) -> Told:
+    sentence = "Approved. The certificate authority is issuing it."
+    return Told(sentence, ("Details", case.page("certificates.details")))
+
+
+def _revoking(case: Case) -> Told:
+    sentence = "You asked for the revocation; the certificate authority has to confirm it."
+    return Told(sentence, ("Details", case.page("certificates.details")), case.window())
+
+
+TOLD: Mapping[Kind, Callable[[Case], Told]] = {
+    Kind.REFUNDABLE: _refundable,
+    Kind.CLOSING: _closing,
+    Kind.FAILED: _failed,
+    Kind.REFUSED: _refused,
+    Kind.PROOF: _proof,
+    Kind.UNSUBMITTED: _unsubmitted,
+    Kind.EXPIRING: _expiring,
+    Kind.BEING_VERIFIED: _being_verified,
+    Kind.REFUND_ASKED: _refund_asked,
+    Kind.REFUND_APPROVED: _refund_approved,
+    Kind.ISSUING: _issuing,
+    Kind.REVOKING: _revoking,
+}

@@ -1,0 +1,151 @@
+"""Fetching what a customer's start page is made from: a few of each kind, however many certificates there are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from certlifecycle import Basis, RefundPolicy, State
+from webapp.accounts.models import Account
+from webapp.certificates.models import Certificate, Purchase
+from webapp.certificates.queries import Listed, rows_where
+from webapp.domaincontrol.models import DomainControl
+
+CLOSING = timedelta(days=7)
+"""How long before its refund window closes a valid certificate is put before its owner."""
+
+EXPIRING = timedelta(days=30)
+"""The same before it expires."""
+
+MOST = 12
+"""How many needs stand on the page; the others are one link away."""
+
+
+class Kind(StrEnum):
+    """Why a certificate stands on the start page."""
+
+    REFUNDABLE = "refundable"
+    CLOSING = "closing"
+    FAILED = "failed"
+    REFUSED = "refused"
+    PROOF = "proof"
+    UNSUBMITTED = "unsubmitted"
+    EXPIRING = "expiring"
+    BEING_VERIFIED = "being_verified"
+    REFUND_ASKED = "refund_asked"
+    REFUND_APPROVED = "refund_approved"
+    ISSUING = "issuing"
+    REVOKING = "revoking"
+
+
+class Paper(NamedTuple):
+    """What a certificate's row does not tell: why it failed, its order, and what was seen of its domain."""
+
+    problem: str | None
+    purchase: Purchase
+    control: DomainControl | None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Everything that the start page shows. ``counts`` are all of a customer's certificates by state."""
+
+    rows: Mapping[Kind, tuple[Listed, ...]]
+    papers: Mapping[str, Paper]
+    counts: Mapping[State, int]
+    next_expiry: datetime | None
+
+
+def look(session: Session, owner: Account, now: datetime, policy: RefundPolicy) -> Looked:
+    """Look at one customer's certificates. Each kind is found by an index and bounded."""
+    found = {kind: _few(session, owner, *wanted(now, policy)) for kind, wanted in WANTED.items()}
+    keys = [row.id for rows in found.values() for row in rows]
+    mine = col(Certificate.customer_id) == owner.id
+    counts = session.execute(sa.select(col(Certificate.state), sa.func.count()).where(mine).group_by(Certificate.state))
+    soonest = sa.select(sa.func.min(col(Certificate.not_after))).where(
+        mine, col(Certificate.state) == State.ISSUED, col(Certificate.not_after) > now
+    )
+    return Looked(
+        found,
+        _papers(session, keys),
+        {State(state): count for state, count in counts},
+        session.execute(soonest).scalar(),
+    )
+
+
+Wanted = tuple[sa.ColumnElement[bool], sa.UnaryExpression[Any]]
+
+
+def _few(
+    session: Session, owner: Account, where: sa.ColumnElement[bool], order: sa.UnaryExpression[Any]
+) -> tuple[Listed, ...]:
+    return rows_where(session, owner, where, MOST + 1, (order, col(Certificate.id).asc()))
+
+
+def _papers(session: Session, keys: Sequence[str]) -> dict[str, Paper]:
+    found = session.exec(
+        select(Certificate.id, Certificate.problem, Purchase, DomainControl)
+        .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
+        .outerjoin(DomainControl, col(DomainControl.submission_id) == Certificate.submission_id)
+        .where(col(Certificate.id).in_(keys))
+    ).all()
+    return {key: Paper(problem, purchase, control) for key, problem, purchase, control in found}
+
+
+def _in(state: State) -> Callable[[datetime, RefundPolicy], Wanted]:
+    """Those in a state, the ones that have been in it for the longest first."""
+    return lambda _now, _policy: (col(Certificate.state) == state, col(Certificate.state_since).asc())
+
+
+def _basis(policy: RefundPolicy) -> sa.SQLColumnExpression[Any]:
+    return col(Purchase.paid_at) if policy.basis is Basis.PAYMENT else col(Certificate.issued_at)
+
+
+def _refundable(now: datetime, policy: RefundPolicy) -> Wanted:
+    basis = _basis(policy)
+    where = sa.and_(col(Certificate.state) == State.REVOKED, basis >= now - policy.window)
+    return where, basis.asc()
+
+
+def _closing(now: datetime, policy: RefundPolicy) -> Wanted:
+    basis = _basis(policy)
+    opens = now - policy.window
+    where = sa.and_(col(Certificate.state) == State.ISSUED, basis >= opens, basis <= opens + CLOSING)
+    return where, basis.asc()
+
+
+def _expiring(now: datetime, _policy: RefundPolicy) -> Wanted:
+    later = aliased(Certificate)
+    ends = col(Certificate.not_after)
+    successor = (
+        sa.select(col(later.id))
+        .where(
+            col(later.customer_id) == Certificate.customer_id,
+            col(later.domain) == Certificate.domain,
+            col(later.state) == State.ISSUED,
+            col(later.not_after) > ends,
+        )
+        .exists()
+    )
+    where = sa.and_(col(Certificate.state) == State.ISSUED, ends > now, ends <= now + EXPIRING, ~successor)
+    return where, ends.asc()
+
+
+WANTED: Mapping[Kind, Callable[[datetime, RefundPolicy], Wanted]] = {
+    Kind.REFUNDABLE: _refundable,
+    Kind.CLOSING: _closing,
+    Kind.FAILED: _in(State.FAILED),
+    Kind.REFUSED: _in(State.REJECTED),
+    Kind.PROOF: _in(State.SUBMITTED),
+    Kind.UNSUBMITTED: _in(State.PENDING),
+    Kind.EXPIRING: _expiring,
+    Kind.REFUND_ASKED: _in(State.REFUND_REQUESTED),
+    Kind.REFUND_APPROVED: _in(State.REFUND_APPROVED),
+    Kind.ISSUING: _in(State.VERIFIED),
+    Kind.REVOKING: _in(State.REVOKING),
+}
