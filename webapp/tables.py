@@ -6,6 +6,7 @@ from webapp.authorities.choice_models import ChosenAuthority
 from webapp.authorities.models import CaCertificate, CaCrl
 from webapp.certificates.models import Certificate, History, Purchase
 from webapp.domaincontrol.models import DomainControl
+from webapp.live.models import LiveSignal
 from webapp.mail.models import Mail, MailCursor, MailPreference
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
 from webapp.payments.models_outside import (
@@ -17,6 +18,7 @@ from webapp.payments.models_outside import (
     ProviderNotification,
 )
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.review.models import ReasonTemplate, ReviewClaim, ReviewClaimEvent, ReviewNote, ReviewVisit
 
 FORMER: frozenset[str] = frozenset()
 """Tables that once were ours and still have to be dropped where they stand."""
@@ -38,6 +40,7 @@ __all__ = [
     "History",
     "LedgerAccount",
     "LedgerTransfer",
+    "LiveSignal",
     "Mail",
     "MailCursor",
     "MailPreference",
@@ -45,7 +48,12 @@ __all__ = [
     "Payout",
     "ProviderNotification",
     "Purchase",
+    "ReasonTemplate",
     "Refund",
     "RefundApproval",
+    "ReviewClaim",
+    "ReviewClaimEvent",
+    "ReviewNote",
+    "ReviewVisit",
     "WebSession",
 ]
