@@ -36,12 +36,16 @@ def test_a_signal_reaches_the_viewers_of_its_topic_and_nobody_else(any_shop: Sho
 
 
 def test_what_is_rolled_back_is_never_told(any_shop: Shop) -> None:
+    def tell_and_fail() -> None:
+        with any_shop.database.writing() as session:
+            signals.tell(session, "review", "never")
+            raise RuntimeError
+
     async def scenario() -> None:
         async with hub_at(any_shop.settings.database_url) as port:
             rita = await Stream.open(port, reviewer())
-            with pytest.raises(RuntimeError), any_shop.database.writing() as session:
-                signals.tell(session, "review", "never")
-                raise RuntimeError
+            with pytest.raises(RuntimeError):
+                tell_and_fail()
             tell(any_shop, "then")
             assert (await rita.event()).name == "then"
 

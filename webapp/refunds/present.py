@@ -5,7 +5,7 @@ from datetime import date
 
 from flask import url_for
 
-from certlifecycle import Basis, Money, RefundPolicy, Rule, Verdict
+from certlifecycle import Basis, Money, RefundPolicy, Rule, Verdict, granted
 from certlifecycle.calendar import Promise, promised_dates
 from webapp.access import parts
 from webapp.accounts.models import Account
@@ -14,6 +14,7 @@ from webapp.certificates.names import display_name
 from webapp.certificates.present import RefundView, account_words, destination_of, refund_view
 from webapp.desk import File
 from webapp.payments.destination import label_of
+from webapp.refunds.models import Refund
 from webapp.wording import words
 
 
@@ -122,6 +123,11 @@ def review_days(policy: RefundPolicy) -> str:
     soonest, latest = policy.review_days
     span = f"{soonest} to {latest}" if soonest != latest else str(latest)
     return f"{span} business day{'' if latest == 1 else 's'}"
+
+
+def verdict_words(refund: Refund) -> str:
+    """The verdict that is frozen on an application, with its deadline as this reader tells the time."""
+    return words().say(granted(Rule(refund.rule), refund.deadline))
 
 
 def promise_words(promise: Promise) -> str:

@@ -15,7 +15,7 @@ from webapp.payments.destination import label_of
 from webapp.payments.models import Payout, PayoutStatus
 from webapp.refunds.forms import REASON_WORDS
 from webapp.refunds.models import Outcome, Refund, RefundApproval, RefundReason
-from webapp.refunds.present import between, promise_words
+from webapp.refunds.present import between, promise_words, verdict_words
 from webapp.refunds.queries import Listed, RefundFile
 from webapp.wording import words
 
@@ -253,6 +253,7 @@ class Progress:
     steps: list[Step]
     reason: str
     promise: str
+    verdict: str
     rule: str
     destination: str
     detour: str | None
@@ -272,6 +273,7 @@ def progress_of(case: RefundFile, viewer: Account) -> Progress:
         steps=steps(case),
         reason=REASON_WORDS[RefundReason(refund.reason_code)],
         promise=between(refund.soonest, refund.latest),
+        verdict=verdict_words(refund),
         rule=RULE_WORDS[Rule(refund.rule)],
         destination=_paid_to(refund, viewer),
         detour=detour(case, viewer),
