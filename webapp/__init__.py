@@ -78,7 +78,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.mail.views import development, unsubscribing
     from webapp.ordering.views import blueprint as ordering
     from webapp.refunds.views import blueprint as refunds
-    from webapp.review.views import blueprint as review
+    from webapp.review.routes import blueprint as review
 
     context.install(app)
     for one in (accounts, certificates, live, mail, ordering, refunds, review, styleguide.blueprint):

@@ -6,13 +6,13 @@ The update is conditional on state and version, so that of two who come at once 
 who did what and when.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, SQLModel, col, select, update
 
 from certlifecycle import (
     SYSTEM,
@@ -131,12 +131,14 @@ class Desk:
         reason: str = "",
         handed: Handed | None = None,
         version: int | None = None,
+        alongside: Sequence[SQLModel] = (),
     ) -> Certificate:
         """Let an event happen and return the certificate as it is then.
 
         ``handed`` is what the event brings along; ``version`` is the one that the page was made from, ``None`` where
-        nobody looked at a page. Raises :class:`~certlifecycle.EventRefused` with the verdict,
-        :class:`~webapp.errors.Superseded` when somebody else was faster, :class:`~webapp.errors.NotFound`.
+        nobody looked at a page; ``alongside`` are rows that are written with the change or not at all. Raises
+        :class:`~certlifecycle.EventRefused` with the verdict, :class:`~webapp.errors.Superseded` when somebody else
+        was faster, :class:`~webapp.errors.NotFound`.
         """
         with self.database.writing() as session:
             file = self.open_file(session, certificate_id)
@@ -150,7 +152,7 @@ class Desk:
             recorded = record(before, file.purchase, change)
             if not self._move(session, before, target, now, recorded.columns):
                 raise Superseded(self._rows_since(session, before.id, before.version))
-            session.add_all(recorded.rows)
+            session.add_all([*recorded.rows, *alongside])
             for statement in recorded.statements:
                 session.exec(statement)
             after = session.exec(

@@ -74,6 +74,11 @@ class Wording:
         local = value.astimezone(self.zone)
         return f"{local:%-d %b %Y, %H:%M} {local.tzname()}"
 
+    def clock(self, value: datetime) -> str:
+        """``14:05 CST``: an instant of today, or so near that its day says nothing."""
+        local = value.astimezone(self.zone)
+        return f"{local:%H:%M} {local.tzname()}"
+
     def day(self, value: date) -> str:
         """``Tuesday, 3 May 2026``; of an instant, its day in the reader's zone."""
         local = value.astimezone(self.zone) if isinstance(value, datetime) else value

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col, delete, select, update
 
-from webapp.accounts.models import Account
+from certlifecycle import Actor
 from webapp.certificates.models import Certificate
 from webapp.columns import UtcDateTime, new_id
 from webapp.db import insert_unless, rows_changed
@@ -37,6 +37,14 @@ def standing(session: Session, certificate_ids: Iterable[str], now: datetime) ->
     return {claim.certificate_id: claim for claim in found}
 
 
+def holders(session: Session, now: datetime) -> dict[str, str]:
+    """Who holds what now: the account's id, by certificate."""
+    found = session.exec(
+        select(ReviewClaim.certificate_id, ReviewClaim.holder_id).where(col(ReviewClaim.until) > now)
+    ).all()
+    return dict(found)
+
+
 def held(session: Session, certificate_id: str, now: datetime) -> ReviewClaim | None:
     """The claim on one case, where one holds now."""
     return standing(session, [certificate_id], now).get(certificate_id)
@@ -50,7 +58,7 @@ def trace(session: Session, certificate_id: str) -> Sequence[ReviewClaimEvent]:
     ).all()
 
 
-def taken_from(session: Session, account: Account, now: datetime) -> list[tuple[ReviewClaimEvent, Certificate]]:
+def taken_from(session: Session, who: Actor, now: datetime) -> list[tuple[ReviewClaimEvent, Certificate]]:
     """What others have taken over from somebody of late, while the case still waits for a reviewer."""
     return list(
         session.exec(
@@ -66,7 +74,7 @@ def taken_from(session: Session, account: Account, now: datetime) -> list[tuple[
                 ),
             )
             .where(
-                ReviewClaimEvent.from_id == account.id,
+                ReviewClaimEvent.from_id == who.id,
                 ReviewClaimEvent.act == ClaimAct.TAKEN_OVER,
                 col(ReviewClaimEvent.at) > now - TOLD_FOR,
                 col(Certificate.state).in_(tuple(KINDS)),
@@ -79,85 +87,85 @@ def taken_from(session: Session, account: Account, now: datetime) -> list[tuple[
 # Acting
 
 
-def take(session: Session, certificate_id: str, account: Account, now: datetime, lease: timedelta) -> bool:
+def take(session: Session, certificate_id: str, who: Actor, now: datetime, lease: timedelta) -> bool:
     """Claim a case for as long as ``lease``, or renew one's own claim; returns whether it is the account's now.
 
     It is not when somebody else's claim holds, or when the case waits for nobody.
     """
-    if _renew(session, certificate_id, account, now, now + lease):
+    if _renew(session, certificate_id, who, now, now + lease):
         return True
-    if not _claim(session, certificate_id, account, now, now + lease):
+    if not _claim(session, certificate_id, who, now, now + lease):
         return False
-    _note(session, certificate_id, ClaimAct.CLAIMED, account, now)
+    _note(session, certificate_id, ClaimAct.CLAIMED, who, now)
     return True
 
 
-def renew(session: Session, certificate_id: str, account: Account, now: datetime, lease: timedelta) -> bool:
+def renew(session: Session, certificate_id: str, who: Actor, now: datetime, lease: timedelta) -> bool:
     """Keep one's own claim while one works on the case; returns whether there was anything to renew yet."""
     worn = now + lease - lease / RENEWED_AFTER
-    return _renew(session, certificate_id, account, now, now + lease, worn)
+    return _renew(session, certificate_id, who, now, now + lease, worn)
 
 
 def take_over(
-    session: Session, certificate_id: str, claim_id: str, account: Account, now: datetime, lease: timedelta
+    session: Session, certificate_id: str, claim_id: str, who: Actor, now: datetime, lease: timedelta
 ) -> bool:
     """Take a case from whoever holds it by this very claim; returns ``False`` where that claim is no more."""
     seen = session.exec(
         select(ReviewClaim).where(ReviewClaim.certificate_id == certificate_id, ReviewClaim.id == claim_id)
     ).first()
-    if seen is None or seen.holder_id == account.id:
+    if seen is None or seen.holder_id == who.id:
         return False
     former_id, former_name = seen.holder_id, seen.holder_name
     result = session.exec(
         update(ReviewClaim)
         .where(col(ReviewClaim.certificate_id) == certificate_id, col(ReviewClaim.id) == claim_id)
-        .values(_holding(account, now, now + lease))
+        .values(_holding(who, now, now + lease))
         .execution_options(synchronize_session=False)
     )
     if rows_changed(result) != 1:
         return False
-    _note(session, certificate_id, ClaimAct.TAKEN_OVER, account, now, (former_id, former_name))
+    _note(session, certificate_id, ClaimAct.TAKEN_OVER, who, now, (former_id, former_name))
     return True
 
 
-def release(session: Session, certificate_id: str, account: Account, now: datetime) -> bool:
+def release(session: Session, certificate_id: str, who: Actor, now: datetime) -> bool:
     """Let go of one's own claim; returns whether one held it."""
-    if not _drop(session, certificate_id, col(ReviewClaim.holder_id) == account.id, col(ReviewClaim.until) > now):
+    if not _drop(session, certificate_id, col(ReviewClaim.holder_id) == who.id, col(ReviewClaim.until) > now):
         return False
-    _note(session, certificate_id, ClaimAct.RELEASED, account, now)
+    _note(session, certificate_id, ClaimAct.RELEASED, who, now)
     return True
 
 
-def settle(session: Session, certificate_id: str, account: Account, now: datetime, *, waits: bool) -> None:
+def settle(session: Session, certificate_id: str, who: Actor, now: datetime, *, waits: bool) -> None:
     """End what a decision ends: one's own claim, and anybody's once the case ``waits`` for no reviewer any more."""
     claim = held(session, certificate_id, now)
     if claim is None:
         return
-    if claim.holder_id == account.id:
+    if claim.holder_id == who.id:
         act, former = ClaimAct.DECIDED, None
     else:
         act, former = ClaimAct.PASSED_OVER, (claim.holder_id, claim.holder_name)
     if act is ClaimAct.DECIDED or not waits:
         _drop(session, certificate_id, col(ReviewClaim.id) == claim.id)
-    _note(session, certificate_id, act, account, now, former)
+    _note(session, certificate_id, act, who, now, former)
 
 
 # Inside
 
 
-def _holding(account: Account, now: datetime, until: datetime) -> dict[str, object]:
+def _holding(who: Actor, now: datetime, until: datetime) -> dict[str, object]:
     return {
         "id": new_id(),
-        "holder_id": account.id,
-        "holder_name": account.name,
+        "holder_id": who.id,
+        "holder_name": who.name,
         "since": now,
         "until": until,
     }
 
 
-def _claim(session: Session, certificate_id: str, account: Account, now: datetime, until: datetime) -> bool:
+def _claim(session: Session, certificate_id: str, who: Actor, now: datetime, until: datetime) -> bool:
     """One statement: the case waits, and nobody's claim holds."""
-    values = _holding(account, now, until)
+    values = _holding(who, now, until)
     waiting = sa.select(
         col(Certificate.id),
         *(sa.literal(value, UtcDateTime() if isinstance(value, datetime) else None) for value in values.values()),
@@ -177,14 +185,14 @@ def _claim(session: Session, certificate_id: str, account: Account, now: datetim
 def _renew(
     session: Session,
     certificate_id: str,
-    account: Account,
+    who: Actor,
     now: datetime,
     until: datetime,
     worn: datetime | None = None,
 ) -> bool:
     mine = [
         col(ReviewClaim.certificate_id) == certificate_id,
-        col(ReviewClaim.holder_id) == account.id,
+        col(ReviewClaim.holder_id) == who.id,
         col(ReviewClaim.until) > now,
     ]
     if worn is not None:
@@ -205,7 +213,7 @@ def _note(
     session: Session,
     certificate_id: str,
     act: ClaimAct,
-    account: Account,
+    who: Actor,
     now: datetime,
     former: tuple[str, str] | None = None,
 ) -> None:
@@ -214,8 +222,8 @@ def _note(
         ReviewClaimEvent(
             certificate_id=certificate_id,
             act=act,
-            actor_id=account.id,
-            actor_name=account.name,
+            actor_id=who.id,
+            actor_name=who.name,
             from_id=from_id,
             from_name=from_name,
             at=now,

@@ -5,18 +5,18 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from webapp.accounts.models import Account
+from certlifecycle import Actor
 from webapp.live.signals import tell
 from webapp.live.tickets import REVIEW_TOPIC
 from webapp.review.models import ReviewNote
 
 
-def new_note(certificate_id: str, account: Account, text: str, now: datetime, event: str = "") -> ReviewNote:
+def new_note(certificate_id: str, who: Actor, text: str, now: datetime, event: str = "") -> ReviewNote:
     """A note, to be written together with a decision (``event``) or by :func:`add`."""
     return ReviewNote(
         certificate_id=certificate_id,
-        author_id=account.id,
-        author_name=account.name,
+        author_id=who.id,
+        author_name=who.name,
         event=event,
         text=text,
         at=now,
