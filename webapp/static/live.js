@@ -164,6 +164,7 @@
       if (event.type === "heartbeat") {
         this.heartbeat = Number(event.data) || this.heartbeat;
         this.listen();
+        this.tell(event);
       } else if (event.type === "refresh") {
         setTimeout(refresh, Math.random() * 500);
       } else if (event.type === "change") {
