@@ -20,6 +20,7 @@ from webapp.refunds.models import RefundReason
 from webapp.refunds.present import verdict_words
 from webapp.refunds.progress import RULE_WORDS
 from webapp.review import claims
+from webapp.review.due import due_words, pace
 from webapp.review.evidence import (
     Customer,
     DomainChecks,
@@ -37,7 +38,7 @@ from webapp.review.evidence import (
 )
 from webapp.review.models import ClaimAct, ReviewClaimEvent
 from webapp.review.notes import notes_of
-from webapp.review.present import ClaimView, claim_view, due_words, pace, taken_over_words
+from webapp.review.present import ClaimView, claim_view, taken_over_words
 from webapp.review.queries import KINDS, Kind, end_of_day, verification_due
 from webapp.wording import words
 

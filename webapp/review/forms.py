@@ -151,7 +151,7 @@ class TemplateForm(FlaskForm):
     version = IntegerField(widget=HiddenInput(), validators=[Optional(), NumberRange(1, LARGEST_VERSION)])
     kind = RadioField(
         "Used when",
-        choices=[(kind.value, label) for kind, label in KIND_WORDS.items()],
+        choices={kind.value: label for kind, label in KIND_WORDS.items()},
         validators=[InputRequired("Choose when it is used.")],
     )
     label = StringField(

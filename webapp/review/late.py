@@ -15,8 +15,11 @@ from webapp.domaincontrol.models import DomainControl
 from webapp.domaincontrol.tokens import LIFETIME
 from webapp.effects.check_domain import Patience
 from webapp.mail.reminders import REVOKED_WITHIN, slow_revocations
+from webapp.review.due import due_words
 from webapp.review.queries import Kind, Waiting
 from webapp.wording import relative
+
+WORDS = {Kind.VERIFICATION: "Verification", Kind.REFUND: "Refund"}
 
 SHOWN = 4
 """How many cases of each kind are named; the rest is a number and a link."""
@@ -104,9 +107,7 @@ def _reviews(session: Session, late: Sequence[Waiting], now: datetime) -> LateGr
     cases = [
         LateCase(
             display_name(domains[one.certificate_id]),
-            f"promised until {relative(one.due_at, now)}"
-            if one.kind is Kind.REFUND
-            else f"our own target passed {relative(one.due_at, now)}",
+            f"{WORDS[one.kind]} · {due_words(one.due_at, now)}",
             url_for("review.item", certificate_id=one.certificate_id),
         )
         for one in named
@@ -115,7 +116,7 @@ def _reviews(session: Session, late: Sequence[Waiting], now: datetime) -> LateGr
     return LateGroup(
         "bad",
         "1 review is late" if count == 1 else f"{count} reviews are late",
-        "They stand first in the queue. A claim to a refund does not lapse because we are late.",
+        "They stand first in the queue. Nobody loses a refund because we are late.",
         cases,
         (count - SHOWN, url_for("review.queue")) if count > SHOWN else None,
     )

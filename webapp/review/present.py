@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from flask import url_for
 from sqlmodel import Session
@@ -14,14 +14,12 @@ from webapp.certificates.models import History
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import history_of
 from webapp.review import claims
+from webapp.review.due import due_words, pace
 from webapp.review.late import LateGroup, late_groups
 from webapp.review.models import ReviewClaim, ReviewClaimEvent
 from webapp.review.queries import KINDS, PAGE_SIZE, Kind, QueueItem
 from webapp.review.queue import Claimed, Filter, QueuePage
-from webapp.wording import happened, relative, words
-
-SOON = timedelta(days=1)
-"""A case that is due within this time stands out."""
+from webapp.wording import happened, words
 
 KIND_WORDS = {Kind.VERIFICATION: "Verification", Kind.REFUND: "Refund"}
 DECIDING = {Kind.VERIFICATION: Event.VERIFY, Kind.REFUND: Event.APPROVE_REFUND}
@@ -202,19 +200,6 @@ def refusal(item: QueueItem, viewer: Account) -> str | None:
     permission = parts().desk.permissions(item.file, viewer.actor)[DECIDING[item.waiting.kind]]
     first = next(iter(permission.refusals), None)
     return SHORT_REFUSALS.get(first.code, words().say(first.sentence)) if first else None
-
-
-def pace(due_at: datetime, now: datetime) -> str:
-    """How a deadline is shown: normal, soon or overdue."""
-    return "overdue" if now >= due_at else "soon" if due_at - now <= SOON else "normal"
-
-
-def due_words(due_at: datetime, now: datetime) -> str:
-    """``due in 6 hours``, ``2 days late``."""
-    if now < due_at:
-        return f"due {relative(due_at, now)}"
-    late = relative(due_at, now)
-    return "due just now" if late == "just now" else f"{late.removesuffix(' ago')} late"
 
 
 # What happened meanwhile

@@ -274,7 +274,9 @@
   // Somebody is writing in it, has written in it, or has a dialog of it open.
   function isInUse(target) {
     const active = document.activeElement;
-    const editable = active?.matches("textarea, select, [contenteditable], input:not([type=submit], [type=button])");
+    // A box that is as it was holds nothing up: htmx gives the focus back to what has an id.
+    const idle = "[type=submit], [type=button], [type=checkbox][id]";
+    const editable = active?.matches(`textarea, select, [contenteditable], input:not(${idle})`);
     if (editable && target.contains(active)) return true;
     if (target.querySelector("dialog[open]")) return true;
     return [...target.querySelectorAll("input, textarea, select")].some(isChanged);

@@ -24,19 +24,24 @@
     if (event.target === place() && document.hidden) event.preventDefault();
   });
 
+  let left = false; // A page that is left is hidden as well: one good-bye is enough.
+
   function leave() {
     const { visit, leave: url } = place()?.dataset ?? {};
-    if (!visit) return;
+    if (!visit || left) return;
+    left = true;
     const form = new FormData();
     form.set("visit", visit);
     form.set("csrf_token", JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"]);
     navigator.sendBeacon(url, form);
   }
   addEventListener("pagehide", leave);
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) leave();
-    else if (place()) htmx.trigger(document.body, "desk:refresh");
-  });
+  const back = () => {
+    left = false;
+    if (place()) htmx.trigger(document.body, "desk:refresh");
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? leave() : back()));
+  addEventListener("pageshow", (event) => event.persisted && back());
 
   // ---- Claims that run out while the page is open
 
