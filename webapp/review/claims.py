@@ -170,7 +170,7 @@ def _claim(session: Session, certificate_id: str, who: Actor, now: datetime, unt
         col(Certificate.id),
         *(sa.literal(value, UtcDateTime() if isinstance(value, datetime) else None) for value in values.values()),
     ).where(col(Certificate.id) == certificate_id, col(Certificate.state).in_(tuple(KINDS)))
-    result = session.execute(
+    taken = session.execute(
         insert_unless(session, ReviewClaim)
         .from_select(["certificate_id", *values], waiting)
         .on_conflict_do_update(
@@ -178,8 +178,9 @@ def _claim(session: Session, certificate_id: str, who: Actor, now: datetime, unt
             set_=values,
             where=col(ReviewClaim.until) <= now,
         )
+        .returning(col(ReviewClaim.id))
     )
-    return rows_changed(result) == 1
+    return taken.first() is not None
 
 
 def _renew(

@@ -36,8 +36,8 @@ def come(session: Session, visit: str, certificate_id: str, who: Actor, now: dat
     session.exec(delete(ReviewVisit).where(col(ReviewVisit.seen_at) <= now - 10 * GONE_AFTER))
     row = {"id": visit, "certificate_id": certificate_id, "account_id": who.id, "seen_at": now}
     # The same page may say so twice at once; another's page with this name is nothing that a page of ours would send.
-    result = session.execute(insert_unless(session, ReviewVisit).values(row).on_conflict_do_nothing())
-    if rows_changed(result) == 1:
+    insert = insert_unless(session, ReviewVisit).values(row).on_conflict_do_nothing()
+    if session.execute(insert.returning(col(ReviewVisit.id))).first() is not None:
         _tell(session, certificate_id)
 
 
