@@ -37,12 +37,10 @@ def offered(session: Session, *kinds: ReasonKind) -> Sequence[ReasonTemplate]:
 
 
 def everything(session: Session) -> Sequence[ReasonTemplate]:
-    """All templates with the retired ones, for whoever manages them."""
-    return session.exec(
-        select(ReasonTemplate).order_by(
-            col(ReasonTemplate.kind), col(ReasonTemplate.position), col(ReasonTemplate.label)
-        )
-    ).all()
+    """All templates, the retired ones last, for whoever manages them."""
+    retired = col(ReasonTemplate.retired_at).is_not(None)
+    order = (col(ReasonTemplate.kind), retired, col(ReasonTemplate.position), col(ReasonTemplate.label))
+    return session.exec(select(ReasonTemplate).order_by(*order)).all()
 
 
 def template(session: Session, template_id: str) -> ReasonTemplate:

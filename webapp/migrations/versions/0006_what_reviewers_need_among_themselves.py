@@ -179,7 +179,8 @@ def upgrade() -> None:
                 "updated_by": "",
                 "retired_at": None,
             }
-            for place, (kind, label, reason, instructions) in enumerate(REASONS)
+            for every in ("fail", "reject")
+            for place, (kind, label, reason, instructions) in enumerate(one for one in REASONS if one[0] == every)
         ],
     )
     for table in KEPT:
