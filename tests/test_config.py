@@ -62,6 +62,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         payments=PaymentSettings(),
         session_idle_minutes=60,
         session_hours=12,
+        review_claim_minutes=15,
         reconcile_seconds=5,
         worker_threads=4,
         executor_id="worker-1",
@@ -100,6 +101,7 @@ def test_every_setting_can_be_set(settings_of: Any) -> None:
         REFUND_POLICY="7-days-from-payment",
         SESSION_IDLE_MINUTES="5",
         SESSION_HOURS="8",
+        REVIEW_CLAIM_MINUTES="45",
         RECONCILE_SECONDS="60",
         WORKER_THREADS="8",
         EXECUTOR_ID="worker-2",
@@ -117,6 +119,7 @@ def test_every_setting_can_be_set(settings_of: Any) -> None:
     )
     assert settings.policy == PRESETS["7-days-from-payment"]
     assert (settings.session_idle_minutes, settings.session_hours) == (5, 8)
+    assert settings.review_claim_minutes == 45
     assert (settings.reconcile_seconds, settings.worker_threads) == (60, 8)
     assert (settings.executor_id, settings.demo, settings.secure_cookies) == ("worker-2", True, True)
 
@@ -128,6 +131,7 @@ WHOLE_NUMBERS = {
     "TRUSTED_PROXIES": (0, 5),
     "SESSION_IDLE_MINUTES": (1, 10080),
     "SESSION_HOURS": (1, 720),
+    "REVIEW_CLAIM_MINUTES": (1, 480),
     "RECONCILE_SECONDS": (1, 3600),
     "WORKER_THREADS": (1, 64),
     "DEMO": (0, 1),

@@ -17,6 +17,7 @@ from certlifecycle import (
     Rule,
     State,
     deadline,
+    granted,
     refundable,
     verdict,
 )
@@ -381,3 +382,19 @@ def test_a_verdict_never_contradicts_itself(case):
 def test_fee_and_vouchers_stay_with_the_vendor(changes, voucher, minor):
     policy = replace(THIRTY, **changes)
     assert refundable(certificate(State.PENDING, voucher_minor=voucher), policy) == Money(minor, "CNY")
+
+
+@settings(max_examples=200, deadline=None)
+@given(case=cases())
+def test_what_an_application_keeps_suffices_to_say_its_verdict_again(case):
+    answer = verdict(case.facts, case.now, case.policy)
+    if answer.eligible:
+        assert granted(answer.rule, answer.deadline) == answer.sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "until"), [(Rule.WINDOW_CLOSED, None), (Rule.NOT_REVOKED, WINDOW_CLOSES), (Rule.REVOKED_IN_WINDOW, None)]
+)
+def test_a_rule_that_grants_nothing_has_no_such_sentence(rule, until):
+    with pytest.raises(ValueError, match=r"grants no refund|has a deadline"):
+        granted(rule, until)

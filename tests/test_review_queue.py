@@ -10,7 +10,8 @@ from sqlmodel import col, update
 
 from certlifecycle import Event, Role, State
 from webapp.accounts.models import Account
-from webapp.certificates.models import Certificate
+from webapp.certificates.models import Certificate, Purchase
+from webapp.certificates.names import display_name
 from webapp.desk import Desk
 from webapp.review.queries import PAGE_SIZE, items, verification_due, waiting
 
@@ -197,3 +198,56 @@ def test_customers_have_no_queue_and_an_admin_has(shop: Shop) -> None:
     shop.browser(shop.alice).get("/review", 403)
     shop.browser(shop.ada).get("/review")
     assert shop.browser().get("/review", 303).location.startswith("/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("shop", ["shop.example.com"]),
+        ("SHOP.Example", ["shop.example.com"]),
+        ("bücher", ["xn--bcher-kva.example.com"]),
+        ("BOB", ["bob.example.com"]),
+        ("bob@example.com", ["bob.example.com"]),
+        ("%", []),
+        ("_", []),
+        ("nothing like it", []),
+    ],
+)
+def test_a_search_finds_domains_and_customers(shop: Shop, asked: str, found: list[str]) -> None:
+    shop.certificate_in(State.REFUND_REQUESTED, domain="shop.example.com")
+    shop.certificate_in(State.SUBMITTED, domain="xn--bcher-kva.example.com")
+    shop.certificate_in(State.SUBMITTED, shop.bob, domain="bob.example.com")
+    browser = shop.browser(shop.rita)
+    page = browser.get("/review", query_string={"q": asked})
+    shown = [display_name(one) for one in found]
+    assert domains(page) == shown
+    fragment = browser.get("/review", query_string={"q": asked}, htmx=True)
+    assert domains(fragment) == shown
+    assert f"Everything {len(found)}" in page.words
+    if not found:
+        assert "No case that waits for a reviewer fits this tab and search." in page.words
+
+
+def test_a_search_finds_orders_and_refunds_by_their_number(any_shop: Shop) -> None:
+    certificate = any_shop.certificate_in(State.REFUND_REQUESTED, domain="wanted.example.com")
+    any_shop.certificate_in(State.REFUND_REQUESTED, domain="other.example.com")
+    order = any_shop.find(Purchase, certificate.purchase_id).number
+    browser = any_shop.browser(any_shop.rita)
+    for number in (order, order.lower(), any_shop.refund_of(certificate).number):
+        assert domains(browser.get("/review", query_string={"q": number})) == ["wanted.example.com"]
+
+
+def test_tabs_and_pages_keep_the_search_and_it_can_be_taken_away(shop: Shop) -> None:
+    shop.certificate_in(State.REFUND_REQUESTED)
+    page = shop.browser(shop.rita).get("/review?q=example&kind=refund")
+    links = [node.get("href") for node in page.tree.iter("a")]
+    assert "/review?claim=mine&q=example" in links
+    assert "/review?kind=refund" in links
+    kept = [node.get("value") for node in page.tree.iter("input") if node.get("name") == "kind"]
+    assert kept == ["refund"]
+
+
+def test_a_search_of_any_length_is_no_error(shop: Shop) -> None:
+    browser = shop.browser(shop.rita)
+    browser.get("/review", query_string={"q": "x" * 5000})
+    browser.get("/review", query_string={"q": "\x00\n'\"<b>"})

@@ -92,7 +92,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.payments.payouts import waking
     from webapp.payments.views import blueprint as payments
     from webapp.refunds.views import blueprint as refunds
-    from webapp.review.views import blueprint as review
+    from webapp.review.routes import blueprint as review
 
     context.install(app)
     pages = (accounts, certificates, glossary, jobs, live, mail, ordering, outbox, payments, refunds, review)

@@ -59,6 +59,7 @@ class Settings:
     payments: PaymentSettings
     session_idle_minutes: int
     session_hours: int
+    review_claim_minutes: int
     reconcile_seconds: int
     worker_threads: int
     export_days: int
@@ -192,6 +193,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         # A session ends after this long without a request, and in any case after this many hours.
         session_idle_minutes=whole("SESSION_IDLE_MINUTES", 60, 1, 7 * 24 * 60),
         session_hours=whole("SESSION_HOURS", 12, 1, 30 * 24),
+        # How long a reviewer's claim on a case lasts; it is renewed while they work on it.
+        review_claim_minutes=whole("REVIEW_CLAIM_MINUTES", 15, 1, 8 * 60),
         # How often overdue work is looked for.
         reconcile_seconds=whole("RECONCILE_SECONDS", 5, 1, 3600),
         # How many effects one worker runs at once.

@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 
 def make_engine(url: str) -> sa.Engine:
@@ -81,3 +82,9 @@ def rows_changed(result: sa.Result[Any]) -> int:
     """How many rows an UPDATE or DELETE met: the answer of every conditional change."""
     count: int = result.rowcount  # type: ignore[attr-defined]  # a cursor result, seen through the session
     return count
+
+
+def insert_unless(session: Session, model: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what is to happen where the row is there already, as the session's database words it."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return sqlite.insert(model) if is_sqlite else postgresql.insert(model)

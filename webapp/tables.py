@@ -8,6 +8,7 @@ from webapp.certificates.models import Certificate, History, Purchase
 from webapp.certificates.saved import SavedSearch
 from webapp.domaincontrol.models import DomainControl
 from webapp.jobs.models import Job, JobChunk, JobItem
+from webapp.live.models import LiveSignal
 from webapp.mail.models import Mail, MailCursor, MailDecision, MailPreference
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
 from webapp.payments.models_books import DailyComparison, DailyDifference, PaymentAct
@@ -20,6 +21,7 @@ from webapp.payments.models_outside import (
     ProviderNotification,
 )
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.review.models import ReasonTemplate, ReviewClaim, ReviewClaimEvent, ReviewNote, ReviewVisit
 
 FORMER: frozenset[str] = frozenset()
 """Tables that once were ours and still have to be dropped where they stand."""
@@ -47,6 +49,7 @@ __all__ = [
     "JobItem",
     "LedgerAccount",
     "LedgerTransfer",
+    "LiveSignal",
     "Mail",
     "MailCursor",
     "MailDecision",
@@ -56,8 +59,13 @@ __all__ = [
     "Payout",
     "ProviderNotification",
     "Purchase",
+    "ReasonTemplate",
     "Refund",
     "RefundApproval",
+    "ReviewClaim",
+    "ReviewClaimEvent",
+    "ReviewNote",
+    "ReviewVisit",
     "SavedSearch",
     "WebSession",
 ]

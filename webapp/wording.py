@@ -75,6 +75,16 @@ class Wording:
             return format_date(local, "d MMM y", locale=self.locale)
         return format_date(local, "medium", locale=self.locale)
 
+    def clock(self, value: datetime) -> str:
+        """``14:05 CST``: an instant of today, or so near that its day says nothing."""
+        local = value.astimezone(self.zone)
+        return self.pgettext(
+            "an instant and its time zone",
+            "{instant} {zone}",
+            instant=format_datetime(local, "HH:mm", locale=self.locale),
+            zone=self.zone_name(local),
+        )
+
     def say(self, sentence: Sentence | str) -> str:
         """Word one of the life cycle's sentences; text stays as it is."""
         return sentence if isinstance(sentence, str) else sentence.render(self.show, self.gettext)

@@ -27,6 +27,7 @@ from certlifecycle.policy import (
     Rule,
     Verdict,
     deadline,
+    granted,
     refundable,
     verdict,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "deadline",
     "declared_transitions",
     "explain",
+    "granted",
     "judge",
     "may_do",
     "phrase",

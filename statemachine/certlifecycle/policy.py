@@ -287,17 +287,11 @@ def verdict(facts: Facts, now: datetime, policy: RefundPolicy = DEFAULT_POLICY) 
 
     match facts.state:
         case State.PENDING:
-            return answer(
-                Rule.NEVER_SUBMITTED,
-                Outlook.NOW,
-                _until(until) or say("Refundable: it was never submitted for verification."),
-            )
+            rule = Rule.NEVER_SUBMITTED
+            return answer(rule, Outlook.NOW, granted(rule, until))
         case State.FAILED:
-            return answer(
-                Rule.FAILED_VERIFICATION,
-                Outlook.NOW,
-                _until(until) or say("Refundable: its verification failed."),
-            )
+            rule = Rule.FAILED_VERIFICATION
+            return answer(rule, Outlook.NOW, granted(rule, until))
         case State.SUBMITTED:
             return answer(
                 Rule.BEING_VERIFIED,
@@ -348,12 +342,20 @@ def verdict(facts: Facts, now: datetime, policy: RefundPolicy = DEFAULT_POLICY) 
                     Outlook.NEVER,
                     say("No refund: its revocation was not confirmed by {deadline}.", deadline=until),
                 )
-            return answer(
-                Rule.REVOKED_IN_WINDOW,
-                Outlook.NOW,
-                say("Refundable until {deadline}.", deadline=until),
-            )
+            return answer(Rule.REVOKED_IN_WINDOW, Outlook.NOW, granted(Rule.REVOKED_IN_WINDOW, until))
 
 
-def _until(deadline: datetime | None) -> Sentence | None:
-    return None if deadline is None else say("Refundable until {deadline}.", deadline=deadline)
+def granted(rule: Rule, deadline: datetime | None) -> Sentence:
+    """The sentence of a verdict by which a refund could be applied for, from what an application keeps of it.
+
+    Raises :class:`ValueError` for a rule that grants nothing, or nothing without a deadline.
+    """
+    if rule not in (Rule.NEVER_SUBMITTED, Rule.FAILED_VERIFICATION, Rule.REVOKED_IN_WINDOW):
+        raise ValueError(f"{rule.value} grants no refund")
+    if deadline is not None:
+        return say("Refundable until {deadline}.", deadline=deadline)
+    if rule is Rule.NEVER_SUBMITTED:
+        return say("Refundable: it was never submitted for verification.")
+    if rule is Rule.FAILED_VERIFICATION:
+        return say("Refundable: its verification failed.")
+    raise ValueError("what was revoked inside a window has a deadline")

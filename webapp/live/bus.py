@@ -26,6 +26,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """Something else than a certificate changed: the viewers of ``topic`` hear an event called ``name``."""
+
+    topic: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """The source is connected. ``recent`` are the newest committed changes, the oldest first.
 
@@ -42,7 +50,7 @@ class Lost:
     """The source broke. Nothing is delivered until the next ``Opened``."""
 
 
-Event = Change | Opened | Lost
+Event = Change | Signal | Opened | Lost
 
 
 class Source(Protocol):
@@ -54,8 +62,8 @@ class Source(Protocol):
 
     overlap: int
 
-    def listen(self, recent: int) -> AsyncGenerator[Opened | Change]:
-        """Yield ``Opened`` with at most ``recent`` changes, then every change; raise when it breaks."""
+    def listen(self, recent: int) -> AsyncGenerator[Opened | Change | Signal]:
+        """Yield ``Opened`` with at most ``recent`` changes, then every change and signal; raise when it breaks."""
         ...
 
 
@@ -82,6 +90,12 @@ def make_change(history_id: object, certificate_id: object, customer_id: object)
     return Change(int(str(history_id)), plain_id(certificate_id), plain_id(customer_id))
 
 
+def make_signal(topic: str, name: str) -> Signal:
+    """A signal from what a row or a notification holds. Raises ValueError if it is malformed."""
+    plain_id(topic.replace(":", "", 1))
+    return Signal(topic, plain_id(name))
+
+
 def readable_changes(rows: Iterable[tuple[object, object, object]]) -> Iterator[Change]:
     """The changes in rows of (id, certificate_id, customer_id).
 
@@ -93,6 +107,15 @@ def readable_changes(rows: Iterable[tuple[object, object, object]]) -> Iterator[
             yield make_change(*row)
         except ValueError as problem:
             logger.warning("History row %s cannot be announced: %s", row[0], problem)
+
+
+def readable_signals(rows: Iterable[tuple[str, str]]) -> Iterator[Signal]:
+    """The signals in rows of (topic, name); one that is malformed is reported and left out."""
+    for topic, name in rows:
+        try:
+            yield make_signal(topic, name)
+        except ValueError as problem:
+            logger.warning("A signal cannot be told: %s", problem)
 
 
 def plain_id(value: object) -> str:

@@ -5,14 +5,15 @@ notification when the transaction commits, and delivers all of them in the order
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 
 import psycopg
 from sqlalchemy.engine import URL
 
-from webapp.live.bus import Change, Opened, readable_changes
+from webapp.live.bus import Change, Opened, Signal, readable_changes, readable_signals
 
 CHANNEL = "desk"
+SIGNALS = "desk_signal"
 # A dead peer is noticed after about 25 s even when the network swallows every packet.
 _KEEPALIVE = {
     "connect_timeout": 5,
@@ -42,7 +43,7 @@ class PostgresSource:
         # The dialect knows how the URL's parts and query become libpq's parameters.
         _, self._parameters = url.get_dialect()().create_connect_args(url)
 
-    async def listen(self, recent: int) -> AsyncGenerator[Opened | Change]:
+    async def listen(self, recent: int) -> AsyncGenerator[Opened | Change | Signal]:
         """See ``Source.listen``. Raises psycopg.Error or TimeoutError when the connection is lost.
 
         It listens before it reads, so nothing can be committed unseen in between; what is both
@@ -51,16 +52,24 @@ class PostgresSource:
         parameters = {**_KEEPALIVE, **self._parameters}
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
+            await connection.execute(f"LISTEN {SIGNALS}")
             rows = await (await connection.execute(_NEWEST, (recent,))).fetchall()
             newest = tuple(readable_changes(rows[::-1]))
             yield Opened(newest, complete=len(rows) < recent)
             while True:
                 async for notice in connection.notifies(timeout=_SILENCE_SECONDS):
-                    for change in readable_changes([_parts(notice.payload)]):
-                        yield change
+                    for told in _read(notice):
+                        yield told
                 # A server that is gone may leave a silent connection: ask it something.
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     await connection.execute("SELECT 1")
+
+
+def _read(notice: psycopg.Notify) -> Iterator[Change | Signal]:
+    if notice.channel == SIGNALS:
+        topic, _, name = notice.payload.partition(" ")
+        return readable_signals([(topic, name)])
+    return readable_changes([_parts(notice.payload)])
 
 
 def _parts(payload: str) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-from webapp.live.bus import Change, Opened, readable_changes
+from webapp.live.bus import Change, Opened, Signal, readable_changes, readable_signals
 from webapp.live.inotify import watching
 
 # Seconds between the questions after a write was noticed: close together at first, then every 20 ms. Two seconds in
@@ -40,7 +40,7 @@ class SqliteSource:
         self._path = Path(path).resolve()  # SQLite puts the -wal file beside the real one, whatever link led there.
         self._use_inotify = use_inotify
 
-    async def listen(self, recent: int) -> AsyncGenerator[Opened | Change]:
+    async def listen(self, recent: int) -> AsyncGenerator[Opened | Change | Signal]:
         """See ``Source.listen``. Raises sqlite3.Error, OSError or HistoryReplaced when it breaks.
 
         The connection stays open throughout, so the last writer's closing does not remove the
@@ -56,6 +56,7 @@ class SqliteSource:
             version = _data_version(database)
             rows = _newest(database, recent)
             last = rows[-1][0] if rows else 0
+            told_id = _last_signal(database)
             yield Opened(tuple(readable_changes(rows)), complete=len(rows) < recent)
             pauses: Iterator[float] = iter(())
             while True:
@@ -71,6 +72,10 @@ class SqliteSource:
                     last = rows[-1][0]
                     for change in readable_changes(rows):
                         yield change
+                while signals := _newer_signals(database, told_id):
+                    told_id = signals[-1][0]
+                    for signal in readable_signals((topic, name) for _, topic, name in signals):
+                        yield signal
                 if _last_id(database) < last:
                     raise HistoryReplaced("The history was put back to an earlier state.")
 
@@ -110,3 +115,12 @@ def _newest(database: sqlite3.Connection, limit: int) -> list[Row]:
 def _newer(database: sqlite3.Connection, after: int) -> list[Row]:
     """The next rows after an id: a batch, so that no read transaction lasts long."""
     return database.execute(f"{_COLUMNS} WHERE id > ? ORDER BY id LIMIT ?", (after, _BATCH)).fetchall()
+
+
+def _last_signal(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT coalesce(max(id), 0) FROM live_signal").fetchone()[0])
+
+
+def _newer_signals(database: sqlite3.Connection, after: int) -> list[tuple[int, str, str]]:
+    query = "SELECT id, topic, name FROM live_signal WHERE id > ? ORDER BY id LIMIT ?"
+    return database.execute(query, (after, _BATCH)).fetchall()

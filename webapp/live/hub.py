@@ -14,9 +14,9 @@ from contextlib import aclosing
 from http import HTTPStatus
 
 from webapp.live import wire
-from webapp.live.bus import Change, Opened, Source, follow
+from webapp.live.bus import Change, Opened, Signal, Source, follow
 from webapp.live.connection import Connection
-from webapp.live.journal import Journal
+from webapp.live.journal import Journal, RecentSignals
 from webapp.live.settings import HubSettings
 from webapp.live.tickets import CUSTOMER_PREFIX, REVIEW_TOPIC, Ticket, TicketRefused, read_ticket
 from webapp.live.viewers import StillAllowed
@@ -32,6 +32,7 @@ class Hub:
         self._source = source
         self._allowed = allowed
         self._journal = Journal(settings.journal, source.overlap)
+        self._signals = RecentSignals(settings.signals)
         self._connections: set[Connection] = set()
         self._viewers = 0  # From the moment their ticket was read.
         self._places: defaultdict[str, int] = defaultdict(int)  # The same by account.
@@ -139,26 +140,27 @@ class Hub:
         missed = self._journal.missed(since, ticket.topics, self._settings.replayed)
         if missed is None:
             return wire.refresh_frame(self._journal.last_id)
-        return b"".join(map(wire.change_frames, missed))
+        signals = self._signals.within(ticket.topics)
+        return b"".join([*map(wire.change_frames, missed), *map(wire.signal_frame, signals)])
 
     async def _follow(self) -> None:
         async with aclosing(follow(self._source, self._settings.journal)) as events:
             async for event in events:
                 if isinstance(event, Change):
                     if self._journal.add(event):
-                        self._publish(event)
+                        self._publish(wire.change_frames(event), REVIEW_TOPIC, CUSTOMER_PREFIX + event.customer_id)
                         await asyncio.sleep(0)  # Lets the frames leave before more pile up.
+                elif isinstance(event, Signal):
+                    self._signals.add(event)
+                    self._publish(wire.signal_frame(event), event.topic)
                 elif isinstance(event, Opened):
                     self._opened(event)
                 elif self._ready:
                     self._ready = False
                     self._grace = self._loop.call_later(self._settings.bus_grace, self._end_all)
 
-    def _publish(self, change: Change) -> None:
-        frames = wire.change_frames(change)
-        reviewers = self._audience.get(REVIEW_TOPIC, set())
-        owners = self._audience.get(CUSTOMER_PREFIX + change.customer_id, set())
-        for connection in reviewers | owners:
+    def _publish(self, frames: bytes, *topics: str) -> None:
+        for connection in set[Connection]().union(*(self._audience.get(topic, ()) for topic in topics)):
             connection.transport.write(frames)
 
     def _opened(self, event: Opened) -> None:

@@ -1,10 +1,11 @@
 """The newest changes in memory: what a viewer who was away for a moment has missed."""
 
-from collections import OrderedDict
-from collections.abc import Container, Iterable, Iterator
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import takewhile
 
-from webapp.live.bus import Change
+from webapp.live.bus import Change, Signal
 from webapp.live.tickets import CUSTOMER_PREFIX, REVIEW_TOPIC
 
 
@@ -80,3 +81,22 @@ class Journal:
             self._arrived.discard(oldest)
             self._floor = max(self._floor, oldest)
         return True
+
+
+class RecentSignals:
+    """The signals of the last ``seconds``: what a page may have missed between being made and being connected."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._signals: deque[tuple[float, Signal]] = deque(maxlen=1000)
+
+    def add(self, signal: Signal) -> None:
+        """Remember one that was told just now."""
+        self._signals.append((self._clock(), signal))
+
+    def within(self, topics: Container[str]) -> list[Signal]:
+        """Those for the viewers of these topics, each once."""
+        oldest = self._clock() - self._seconds
+        found = (signal for at, signal in self._signals if at >= oldest and signal.topic in topics)
+        return list(dict.fromkeys(found))

@@ -21,4 +21,5 @@ class HubSettings:
     waiting: int = 500  # Connections beyond the viewers: those that have shown no ticket yet.
     buffer: int = 65_536  # What a slow viewer may leave unread in the hub, and again in the kernel.
     journal: int = 1_000  # Changes remembered for replay.
+    signals: float = 60.0  # For how long a signal is told to whoever connects.
     replayed: int = 100  # Certificates replayed at most; beyond that the viewer looks at everything.

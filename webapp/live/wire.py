@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
-from webapp.live.bus import Change
+from webapp.live.bus import Change, Signal
 
 MAX_HEAD_BYTES = 16_384  # A same-host page may send its cookies along; tickets take about 300.
 _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
@@ -89,6 +89,11 @@ def change_frames(change: Change) -> bytes:
         f"event: change\ndata: {change.certificate_id}\n\n"
         f"id: {change.id}\nevent: certificate-{change.certificate_id}\ndata: {change.id}\n\n"
     ).encode()
+
+
+def signal_frame(signal: Signal) -> bytes:
+    """An event that says only its name; it has no id, because nothing is continued from it."""
+    return f"event: {signal.name}\ndata: {signal.topic}\n\n".encode()
 
 
 def refresh_frame(last_id: int) -> bytes:

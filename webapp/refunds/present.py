@@ -6,7 +6,7 @@ from datetime import date
 from flask import url_for
 from sqlmodel import Session
 
-from certlifecycle import Basis, Money, RefundPolicy, Rule, Verdict
+from certlifecycle import Basis, Money, RefundPolicy, Rule, Verdict, granted
 from certlifecycle.calendar import Promise, promised_dates
 from webapp.access import parts
 from webapp.accounts.models import Account
@@ -16,6 +16,7 @@ from webapp.certificates.present import RefundView, account_words, destination_o
 from webapp.desk import File
 from webapp.payments.destination import label_of
 from webapp.refunds.helping import Help, help_for
+from webapp.refunds.models import Refund
 from webapp.wording import words
 
 
@@ -126,6 +127,11 @@ def review_days(policy: RefundPolicy) -> str:
     soonest, latest = policy.review_days
     span = f"{soonest} to {latest}" if soonest != latest else str(latest)
     return f"{span} business day{'' if latest == 1 else 's'}"
+
+
+def verdict_words(refund: Refund) -> str:
+    """The verdict that is frozen on an application, with its deadline as this reader tells the time."""
+    return words().say(granted(Rule(refund.rule), refund.deadline))
 
 
 def promise_words(promise: Promise) -> str:

@@ -28,7 +28,7 @@ from webapp.refunds.paying import (
     payouts_now,
     returned,
 )
-from webapp.refunds.present import between, promise_words
+from webapp.refunds.present import between, promise_words, verdict_words
 from webapp.refunds.queries import Listed, RefundFile
 from webapp.wording import words
 
@@ -225,6 +225,7 @@ class Progress:
     steps: list[Step]
     reason: str
     promise: str
+    verdict: str
     rule: str
     destination: str
     detour: str | None
@@ -250,6 +251,7 @@ def progress_of(case: RefundFile, viewer: Account) -> Progress:
         steps=steps(case),
         reason=REASON_WORDS[RefundReason(refund.reason_code)],
         promise=between(refund.soonest, refund.latest),
+        verdict=verdict_words(refund),
         rule=RULE_WORDS[Rule(refund.rule)],
         destination=_paid_to(refund, viewer),
         detour=detour(refund, case.file.purchase, case.payouts, viewer),

@@ -1,128 +1,178 @@
-"""The reviewers' forms. What a reviewer writes in them is read by the customer."""
+"""The reviewers' forms: what the customer reads, and what only other reviewers do."""
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
 
-from wtforms import Field, RadioField, TextAreaField
-from wtforms.validators import InputRequired, Length, ValidationError
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, Field, HiddenField, IntegerField, RadioField, StringField, TextAreaField
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.widgets import HiddenInput
 
-from webapp.forms import LONGEST_TEXT, VersionForm, tidy
-
-OWN_WORDS = "own"
-
-
-class Standard(NamedTuple):
-    """A reason that reviewers give often, as the customer reads it; ``instructions`` say what to do then."""
-
-    label: str
-    reason: str
-    instructions: str = ""
+from webapp.forms import LARGEST_VERSION, LONGEST_TEXT, VersionForm, tidy
+from webapp.review.models import ReasonKind, ReasonTemplate
+from webapp.review.reasons import KIND_WORDS, Wording
 
 
-FAILURES = {
-    "no_control": Standard(
-        "No control of the domain",
-        "We could not confirm that you control the domain.",
-    ),
-    "organisation": Standard(
-        "Organisation not confirmed",
-        "We could not confirm the organisation that the order names.",
-    ),
-    "wrong_names": Standard(
-        "Names do not fit",
-        "The names in the signing request do not fit the order.",
-    ),
-}
-
-REFUSALS = {
-    "still_used": Standard(
-        "Still in use",
-        "The certificate was still in use when we looked.",
-        "Install another certificate on your servers, then apply again.",
-    ),
-    "terms": Standard(
-        "Not covered by the terms",
-        "This order is not covered by the refund terms that you agreed to.",
-        "If you see it differently, write to us with the order number.",
-    ),
-    "unclear": Standard(
-        "Reason not clear",
-        "From the reason that you gave we cannot tell why the money should go back.",
-        "Apply again and tell us what happened.",
-    ),
-}
-
-
-def _standard(standards: dict[str, Standard]) -> RadioField:
-    choices = {key: one.label for key, one in standards.items()} | {OWN_WORDS: "Only what I write below"}
-    return RadioField("Reason", choices=choices, validators=[InputRequired("Choose a reason, or your own words.")])
-
-
-def _words(label: str) -> TextAreaField:
+def _words(label: str, key: str, *validators: DataRequired, rows: int = 3) -> TextAreaField:
     return TextAreaField(
         label,
+        id=key,
         filters=[tidy],
-        validators=[Length(max=LONGEST_TEXT, message=f"This is too long: at most {LONGEST_TEXT:,} characters.")],
-        render_kw={"rows": 3},
+        validators=[
+            *validators,
+            Length(max=LONGEST_TEXT, message=f"This is too long: at most {LONGEST_TEXT:,} characters."),
+        ],
+        render_kw={"rows": rows},
     )
 
 
-class ReasonForm(VersionForm):
-    """Why something is refused: a standard reason, one's own words, or both."""
+class DecisionForm(VersionForm):
+    """A decision as it was made from a page.
 
-    standards: ClassVar[dict[str, Standard]] = {}
-    standard: RadioField
-    words: TextAreaField
+    ``note`` is for other reviewers alone. ``despite`` names the claim of another reviewer that the decision passes
+    over.
+    """
 
-    @property
-    def reason(self) -> str:
-        """What the customer reads: the standard sentence, then the reviewer's own."""
-        known = self.standards.get(self.standard.data or "")
-        return "\n".join(filter(None, [known.reason if known else "", self.words.data]))
+    note = _words("Internal note", "go-note", rows=2)
+    despite = HiddenField(id="go-despite", validators=[Optional(), Length(max=32)])
 
     @property
     def written(self) -> str:
         """What the reviewer typed, to be shown where the form can no longer be."""
-        return self.words.data or ""
-
-    @property
-    def notes(self) -> dict[str, str]:
-        """What the customer reads for each standard reason."""
-        return {key: " ".join(filter(None, [one.reason, one.instructions])) for key, one in self.standards.items()}
-
-    def validate_words(self, field: Field) -> None:
-        """Own words need words."""
-        if self.standard.data == OWN_WORDS and not field.data:
-            raise ValidationError("Write the reason.")
+        return self.note.data or ""
 
 
-class FailForm(ReasonForm):
+class Reason:
+    """What the forms of a refusal share: a template that fills the text, and the text that the customer reads."""
+
+    template: StringField
+    words: TextAreaField
+    instructions: TextAreaField | None = None
+
+    def offer(self, templates: Sequence[ReasonTemplate]) -> None:
+        """Put these templates on offer."""
+        self.offered = templates
+        self._texts = {one.id: (one.reason, one.instructions) for one in templates}
+
+    def use(self) -> None:
+        """Fill in the words of the chosen template. What somebody typed is never taken away."""
+        reason, instructions = self._texts.get(self.template.data or "", ("", ""))
+        self.words.data = _filled(self.words.data, reason, [known for known, _ in self._texts.values()])
+        if self.instructions is not None:
+            known_advice = [known for _, known in self._texts.values()]
+            self.instructions.data = _filled(self.instructions.data, instructions, known_advice)
+
+    def fill_when_empty(self) -> bool:
+        """Fill in a template that was chosen and not used yet, so that it is read before it is sent."""
+        if (self.words.data or "") or not self.template.data or self.template.data not in self._texts:
+            return False
+        self.use()
+        return True
+
+
+def _filled(typed: str | None, text: str, known: Sequence[str]) -> str:
+    """The text in the place of nothing or of another template's, behind anything else."""
+    if not typed or typed in known:
+        return text
+    return typed if not text or text in typed else f"{typed}\n{text}"
+
+
+def _template() -> StringField:
+    # Drawn as a select by the page; one that is offered no more is as good as none, and never an error.
+    return StringField("Text to begin with", validators=[Optional(), Length(max=32)])
+
+
+class FailForm(DecisionForm, Reason):
     """Why a verification fails."""
 
-    standards = FAILURES
-    standard = _standard(FAILURES)
-    words = _words("In your own words")
-
-
-class RejectForm(ReasonForm):
-    """Why a refund is refused, and what the customer can do."""
-
-    standards = REFUSALS
-    standard = _standard(REFUSALS)
-    words = _words("In your own words")
-    instructions = _words("What the customer can do now")
+    kind = ReasonKind.FAIL
+    template = _template()
+    words = _words("Reason", "words", DataRequired("Write the reason."), rows=4)
+    note = _words("Internal note", "note", rows=2)
+    despite = HiddenField(id="despite", validators=[Optional(), Length(max=32)])
 
     @property
     def written(self) -> str:
         """What the reviewer typed, to be shown where the form can no longer be."""
-        return "\n".join(filter(None, [self.words.data, self.instructions.data]))
+        return "\n".join(filter(None, [self.words.data, self.note.data]))
+
+
+class RejectForm(DecisionForm, Reason):
+    """Why a refund is refused, and what the customer can do."""
+
+    kind = ReasonKind.REJECT
+    template = _template()
+    words = _words("Reason", "words", DataRequired("Write the reason."), rows=4)
+    instructions = _words(
+        "What the customer can do now", "instructions", DataRequired("Tell the customer what to do now.")
+    )
+    note = _words("Internal note", "note", rows=2)
+    despite = HiddenField(id="despite", validators=[Optional(), Length(max=32)])
+
+    @property
+    def written(self) -> str:
+        """What the reviewer typed, to be shown where the form can no longer be."""
+        return "\n".join(filter(None, [self.words.data, self.instructions.data, self.note.data]))
+
+
+ReasonForm = FailForm | RejectForm
+
+
+class ManyForm(FlaskForm):
+    """A decision about many cases; what they were like stands beside it in the form."""
+
+    note = _words("Internal note", "note", rows=2)
+    despite = BooleanField("Decide them all the same")
+
+
+class RefuseManyForm(ManyForm, Reason):
+    """Why many cases are refused. ``instructions`` are for refunds and missing where there is none."""
+
+    template = _template()
+    words = _words("Reason", "words", DataRequired("Write the reason."), rows=4)
+    instructions = _words(
+        "What the customer can do now", "instructions", DataRequired("Tell the customer what to do now.")
+    )
 
     @property
     def advice(self) -> str:
-        """What the customer can do: the reviewer's words, else those that belong to the standard reason."""
-        known = self.standards.get(self.standard.data or "")
-        return self.instructions.data or (known.instructions if known else "")
+        """What the customers of refunds can do; empty where there is none among the cases."""
+        return str(self.data.get("instructions") or "")
+
+
+class NoteForm(FlaskForm):
+    """An internal note by itself."""
+
+    text = _words("Internal note", "new-note", DataRequired("Write the note."), rows=2)
+
+
+class TemplateForm(FlaskForm):
+    """A reason that reviewers give often."""
+
+    version = IntegerField(widget=HiddenInput(), validators=[Optional(), NumberRange(1, LARGEST_VERSION)])
+    kind = RadioField(
+        "Used when",
+        choices={kind.value: label for kind, label in KIND_WORDS.items()},
+        validators=[InputRequired("Choose when it is used.")],
+    )
+    label = StringField(
+        "Name",
+        filters=[tidy],
+        validators=[
+            DataRequired("Give it a name."),
+            Length(max=80, message="This is too long: at most 80 characters."),
+        ],
+    )
+    reason = _words("Reason", "reason", DataRequired("Write what the customer reads."))
+    instructions = _words("What the customer can do now", "instructions")
+
+    @property
+    def wording(self) -> Wording:
+        """What the form says."""
+        return Wording(
+            ReasonKind(self.kind.data), self.label.data or "", self.reason.data or "", self.instructions.data or ""
+        )
 
     def validate_instructions(self, field: Field) -> None:
-        """A reason of one's own has no standard advice to fall back on."""
-        if self.standard.data == OWN_WORDS and not field.data:
+        """A refused refund always says what to do next."""
+        if self.kind.data == ReasonKind.REJECT and not field.data:
             raise ValidationError("Tell the customer what to do now.")

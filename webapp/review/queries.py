@@ -9,14 +9,15 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import QueryableAttribute, defer
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from certlifecycle import RefundPolicy, State
 from certlifecycle.calendar import Promise, business_days_after, latest_instant
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Purchase
+from webapp.certificates.search import Search
 from webapp.desk import File
-from webapp.refunds.models import Outcome, Refund, RefundApproval
+from webapp.refunds.models import Refund, RefundApproval
 
 PAGE_SIZE = 50
 VERIFICATION_DAYS = 2
@@ -53,17 +54,8 @@ class QueueItem:
     customer_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """What is known of a customer: how many certificates, and how many other applications had each outcome."""
-
-    account: Account
-    certificates: int
-    refunds: dict[Outcome, int]
-
-
-def waiting(session: Session, policy: RefundPolicy) -> list[Waiting]:
-    """Everything that waits for a reviewer, the nearest to its deadline first and then the oldest.
+def waiting(session: Session, policy: RefundPolicy, search: Search | None = None) -> list[Waiting]:
+    """Everything that waits for a reviewer and fits the search, the nearest to its deadline first and then the oldest.
 
     A refund is due when the latest day promised to the customer ends, a verification after
     :data:`VERIFICATION_DAYS`, both in the policy's time zone. The order needs the business calendar, so it is made
@@ -79,7 +71,7 @@ def waiting(session: Session, policy: RefundPolicy) -> list[Waiting]:
             col(Refund.latest),
         )
         .outerjoin(Refund, sa.and_(col(Refund.certificate_id) == Certificate.id, col(Refund.closed_at).is_(None)))
-        .where(col(Certificate.state).in_(tuple(KINDS)))
+        .where(col(Certificate.state).in_(tuple(KINDS)), _matches(search))
     )
     cases = [
         Waiting(key, Kind.REFUND, applied_at, end_of_day(latest, policy))
@@ -88,6 +80,21 @@ def waiting(session: Session, policy: RefundPolicy) -> list[Waiting]:
         for key, state, submitted_at, since, applied_at, latest in found
     ]
     return sorted(cases, key=lambda one: (one.due_at, one.since, one.certificate_id))
+
+
+def _matches(search: Search | None) -> sa.ColumnElement[bool]:
+    """Domain, order, refund or customer: whatever a reviewer was told on the telephone."""
+    if search is None or not search.text:
+        return sa.true()
+    text = search.text
+    order = sa.select(col(Purchase.id)).where(col(Purchase.number).icontains(text, autoescape=True))
+    names = sa.or_(*(one.icontains(text, autoescape=True) for one in (col(Account.name), col(Account.email))))
+    return sa.or_(
+        col(Certificate.domain).contains(search.needle, autoescape=True),
+        col(Refund.number).icontains(text, autoescape=True),
+        col(Certificate.purchase_id).in_(order),
+        col(Certificate.customer_id).in_(sa.select(col(Account.id)).where(names)),
+    )
 
 
 def verification_due(submitted_at: datetime, policy: RefundPolicy) -> datetime:
@@ -131,19 +138,3 @@ def items(session: Session, wanted: Sequence[Waiting]) -> list[QueueItem]:
         given = tuple(one for one in approvals if refund and (one.refund_id, one.round) == (refund.id, refund.round))
         rows[certificate.id] = (File(certificate, purchase, refund, given), name)
     return [QueueItem(one, *rows[one.certificate_id]) for one in wanted if one.certificate_id in rows]
-
-
-def customer_of(session: Session, file: File) -> Customer:
-    """Who the customer is, and what they bought and had refunded besides this."""
-    customer_id = file.certificate.customer_id
-    account = session.exec(select(Account).where(Account.id == customer_id)).one()
-    certificates = session.exec(
-        select(func.count()).select_from(Certificate).where(Certificate.customer_id == customer_id)
-    ).one()
-    here = file.refund.id if file.refund else ""
-    outcomes = session.exec(
-        select(Refund.outcome, func.count())
-        .where(Refund.customer_id == customer_id, Refund.id != here)
-        .group_by(col(Refund.outcome))
-    ).all()
-    return Customer(account, certificates, {Outcome(outcome): count for outcome, count in outcomes})

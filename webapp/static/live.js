@@ -179,6 +179,7 @@
       if (event.type === "heartbeat") {
         this.heartbeat = Number(event.data) || this.heartbeat;
         this.listen();
+        this.tell(event);
       } else if (event.type === "refresh") {
         setTimeout(refresh, Math.random() * 500);
       } else if (event.type === "change") {
@@ -291,8 +292,9 @@
   // Somebody is writing in it, has written in it, or has a dialog of it open.
   function isInUse(target) {
     const active = document.activeElement;
-    const fields = "textarea, select, [contenteditable], input:not([type=submit], [type=button], [data-keep])";
-    const editable = active?.matches(fields);
+    // A box that is as it was holds nothing up: htmx gives the focus back to what has an id.
+    const idle = "[type=submit], [type=button], [data-keep], [type=checkbox][id]";
+    const editable = active?.matches(`textarea, select, [contenteditable], input:not(${idle})`);
     if (editable && target.contains(active)) return true;
     if (target.querySelector("dialog[open]")) return true;
     return [...target.querySelectorAll("input, textarea, select")].some(isChanged);

@@ -1,0 +1,217 @@
+"""Many decisions at once: choose in the queue, look at what would happen, decide, and read what became of each."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flask import flash, render_template, request, url_for
+from sqlmodel import Session
+
+from certlifecycle import Money, State
+from webapp.access import account, by, parts, reviewers_only
+from webapp.certificates.names import display_name
+from webapp.certificates.queries import certificate_file, customer_name
+from webapp.desk import File
+from webapp.errors import DeskError, NotFound
+from webapp.forms import LARGEST_VERSION
+from webapp.htmx import go_to
+from webapp.review import claims, present, reasons
+from webapp.review.blueprint import Answer, blueprint
+from webapp.review.case import approval_words
+from webapp.review.deciding import READ_FIRST
+from webapp.review.forms import ManyForm, RefuseManyForm
+from webapp.review.many import ELSEWHERE, EVENTS, Act, Chosen, Ending, Order, Result, claimed_words, run_many
+from webapp.review.models import ReasonKind
+from webapp.review.queries import KINDS, PAGE_SIZE, Kind
+from webapp.wording import words
+
+TITLES = {
+    Act.APPROVE: "Approve the chosen refunds",
+    Act.VERIFY: "Verify the chosen submissions",
+    Act.REFUSE: "Refuse the chosen cases",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One chosen case before anything is done: whether it would be decided, and why not or what to know.
+
+    ``is_claimed`` marks a case that is left alone only because another reviewer has claimed it.
+    """
+
+    chosen: str
+    key: str
+    domain: str
+    url: str
+    kind: Kind | None
+    customer: str
+    amount: Money
+    goes: bool
+    is_claimed: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an act would do with the chosen cases."""
+
+    act: Act
+    title: str
+    cases: list[Planned]
+
+    @property
+    def going(self) -> list[Planned]:
+        """The cases that would be decided."""
+        return [one for one in self.cases if one.goes]
+
+    @property
+    def claimed(self) -> list[Planned]:
+        """The cases that are left to the reviewers who claimed them, unless told otherwise."""
+        return [one for one in self.cases if one.is_claimed]
+
+    @property
+    def left(self) -> list[Planned]:
+        """The cases that this act cannot decide."""
+        return [one for one in self.cases if not one.goes and not one.is_claimed]
+
+    @property
+    def total(self) -> list[Money]:
+        """The money of the refunds that would be decided, by currency."""
+        sums: Counter[str] = Counter()
+        for one in self.going:
+            if one.kind is Kind.REFUND:
+                sums[one.amount.currency] += one.amount.minor
+        return [Money(minor, currency) for currency, minor in sums.items()]
+
+
+@blueprint.get("/many")
+@reviewers_only
+def check_many() -> Answer:
+    """What would happen to the chosen cases; nothing happens yet."""
+    act = request.args.get("do", type=Act)
+    chosen = _chosen(request.args.getlist("case"))
+    if act is None or not chosen:
+        flash("Choose at least one case, then say what is to be done.", "info")
+        return go_to(url_for("review.queue"))
+    plan = _plan(act, chosen)
+    return render_template("review/many.html", plan=plan, form=_form(plan, fresh=True), trouble=None), 200
+
+
+@blueprint.post("/many/<any(approve, verify, refuse):act>")
+@reviewers_only
+def decide_many(act: str) -> Answer:
+    """Decide the chosen cases and tell what became of each."""
+    chosen = _chosen(request.form.getlist("case"))
+    plan = _plan(Act(act), chosen)
+    form = _form(plan)
+    if isinstance(form, RefuseManyForm):
+        if request.form.get("use"):
+            form.use()
+            return render_template("review/many.html", plan=plan, form=form, trouble=None), 200
+        if form.fill_when_empty():
+            return render_template("review/many.html", plan=plan, form=form, trouble=READ_FIRST), 422
+    if not form.validate():
+        return render_template("review/many.html", plan=plan, form=form, trouble=None), 422
+    results = run_many(parts().desk, _order(plan.act, form), chosen)
+    return render_template("review/many_done.html", results=results, summary=_summary(results)), 200
+
+
+def _chosen(values: Iterable[str]) -> list[Chosen]:
+    """The cases that an address or a form names; what is none is left out. Raises :class:`DeskError` for too many."""
+    found: dict[str, Chosen] = {}
+    for value in values:
+        match = re.fullmatch("([0-9a-f]{32}):([0-9]{1,10})", value)
+        if match and 1 <= int(match[2]) <= LARGEST_VERSION:
+            found[match[1]] = Chosen(match[1], int(match[2]))
+    if len(found) > PAGE_SIZE:
+        raise DeskError(f"At most {PAGE_SIZE} cases can be decided at once.", "Choose fewer, and the rest afterwards.")
+    return list(found.values())
+
+
+def _plan(act: Act, chosen: Sequence[Chosen]) -> Plan:
+    cases = []
+    with parts().database.reading() as session:
+        for one in chosen:
+            try:
+                file = certificate_file(session, one.certificate_id, account())
+            except NotFound:
+                # It has never been there; the queue does not offer such a thing.
+                continue
+            cases.append(_planned(session, act, one, file))
+    return Plan(act, TITLES[act], cases)
+
+
+def _planned(session: Session, act: Act, one: Chosen, file: File) -> Planned:
+    certificate, refund = file.certificate, file.refund
+    kind = KINDS.get(State(certificate.state))
+    why = _left_alone(session, act, one, file, kind)
+    claim = claims.held(session, certificate.id, parts().desk.clock())
+    is_claimed = why is None and claim is not None and claim.holder_id != account().id
+    note = why or (claimed_words(claim) if claim is not None and is_claimed else "")
+    if not note and act is Act.APPROVE and approval_words(file, account()) and not file.approvals:
+        note = "Needs two reviewers: this is the first approval, somebody else gives the second."
+    return Planned(
+        chosen=str(one),
+        key=certificate.id,
+        domain=display_name(certificate.domain),
+        url=url_for("review.item", certificate_id=certificate.id),
+        kind=kind,
+        customer=customer_name(session, file),
+        amount=refund.amount if refund else file.purchase.paid,
+        goes=why is None and not is_claimed,
+        is_claimed=is_claimed,
+        note=note,
+    )
+
+
+def _left_alone(session: Session, act: Act, one: Chosen, file: File, kind: Kind | None) -> str | None:
+    """Why this act cannot decide a case; ``None`` where it can."""
+    if file.certificate.version != one.version:
+        return present.news_since(session, one.certificate_id, one.version) or "It has changed since it was chosen."
+    if kind is None:
+        return "It waits for no reviewer any more."
+    event = EVENTS.get((act, kind))
+    if event is None:
+        return ELSEWHERE[kind]
+    permission = parts().desk.permissions(file, account().actor)[event]
+    return " ".join(words().say(one.sentence) for one in permission.refusals) or None
+
+
+def _form(plan: Plan, *, fresh: bool = False) -> ManyForm:
+    """The form that an act needs: a refusal gives a reason, and for refunds says what to do now."""
+    given = {"formdata": None} if fresh else {}
+    if plan.act is not Act.REFUSE:
+        return ManyForm(**given)
+    form = RefuseManyForm(**given)
+    kinds = {one.kind for one in plan.cases if one.goes or one.is_claimed}
+    wanted = [ReasonKind.REJECT] if Kind.REFUND in kinds else []
+    wanted += [ReasonKind.FAIL] if Kind.VERIFICATION in kinds else []
+    if Kind.REFUND not in kinds:
+        del form.instructions
+    with parts().database.reading() as session:
+        form.offer(reasons.offered(session, *wanted))
+    return form
+
+
+def _order(act: Act, form: ManyForm) -> Order:
+    reason = instructions = ""
+    if isinstance(form, RefuseManyForm):
+        reason = form.words.data or ""
+        instructions = form.advice
+    return Order(act, by(), reason, instructions, form.note.data or "", bool(form.despite.data))
+
+
+def _summary(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """How many cases ended how: (tone, words), the good news first."""
+    counts = Counter(one.ending for one in results)
+    names = {
+        Ending.DONE: ("good", "decided"),
+        Ending.FIRST: ("money", "approved by a first reviewer"),
+        Ending.CLAIMED: ("neutral", "left to whoever claimed it"),
+        Ending.OTHER_KIND: ("neutral", "of another kind"),
+        Ending.RULE: ("bad", "refused by a rule"),
+        Ending.LATE: ("warn", "decided by somebody else first"),
+        Ending.GONE: ("neutral", "not there"),
+    }
+    return [(tone, f"{counts[ending]} {label}") for ending, (tone, label) in names.items() if counts[ending]]
