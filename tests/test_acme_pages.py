@@ -24,6 +24,8 @@ def test_from_the_order_to_the_certificate_by_what_the_page_says(acme_shop, pebb
     page = shop.page(certificate)
     assert "We are asking the certificate authority what your domain has to show" in page.words
     assert "You need do nothing" in page.words
+    assert "We are working on it" in page.words
+    assert "We look again by ourselves, until" not in page.words
     assert tasks_on(page) == []
 
     shop.turn(certificate)

@@ -88,8 +88,11 @@ def main() -> int:
 
 @contextlib.contextmanager
 def own_dns(settings: Settings) -> Iterator[None]:
-    """Have the demo's processes ask the demo's own DNS, unless somebody has named resolvers."""
-    if settings.resolvers:
+    """Have the demo's processes ask the demo's own DNS, unless somebody has named resolvers.
+
+    An ACME server looks into the real one, and so the desk has to.
+    """
+    if settings.resolvers or settings.authorities.servers:
         yield
         return
     path = settings.data_dir / "demo-dns.json"

@@ -286,6 +286,9 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     mover = mover_of(state, answer)
     if control is not None and control.asks_customer:
         mover = Mover.CUSTOMER
+    elif control is not None and control.held_at is None:
+        # The desk and the certificate authority are at it.
+        mover = Mover.SYSTEM
     origin = State(file.refund.origin) if file.refund else None
     paid_with = account_words(label_of(PaymentMethod(purchase.payment_method), purchase.payment_account), viewer)
     return DetailsView(

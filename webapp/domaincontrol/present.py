@@ -116,7 +116,8 @@ def control_view(
         next_step=_step_by_authority(file, held_at is not None, proof)
         if by_authority and not challenge
         else _next_step(held_at is not None, bool(control and control.caa_problem), _is_automatic(file)),
-        until=_until(file, control, waits) if control and is_due else None,
+        # While the authority has asked for nothing yet, no time runs.
+        until=_until(file, control, waits) if control and is_due and (asked or is_ours) else None,
         can_check_now=is_due and bool(asked or is_ours) and not _was_just_checked(control, now),
         asked=asked,
         by_authority=by_authority,
@@ -132,7 +133,7 @@ def _is_automatic(file: File) -> bool:
 
 def _asked(challenges: Sequence[Asked]) -> list[AskedName]:
     """What is asked for, name by name."""
-    names = dict.fromkeys(one.domain for one in challenges)
+    names = sorted({one.domain for one in challenges})
 
     def way(domain: str, kind: str) -> Asked | None:
         return next((one for one in challenges if (one.domain, one.kind) == (domain, kind)), None)
