@@ -1,13 +1,13 @@
 """figures by day
 
 Revision ID: 0010
-Revises: 0007
+Revises: 0003
 """
 
 from alembic import op
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
