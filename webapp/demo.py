@@ -26,6 +26,7 @@ from webapp.columns import new_id
 from webapp.config import Settings
 from webapp.desk import WORK_DUE_IN, By, order_number
 from webapp.effects import Effects
+from webapp.hindrances import Hindrance
 from webapp.parts import Parts, assemble, present
 from webapp.payments.ledger import CASH, SALES, transfer, wallet
 from webapp.recording import Application, Handed, Refusal, Submission
@@ -72,6 +73,8 @@ class Story(NamedTuple):
     account: str = ""
     issued_days: float | None = None
     """How long ago it was issued, where the refund deadline is the point of it."""
+    hindrance: Hindrance | None = None
+    """What seems to keep the system from going on, so that the outbox has something to show."""
 
     @property
     def rests(self) -> bool:
@@ -99,7 +102,14 @@ STORIES = (
     Story("tomorrow.example.com", "ov", 31, REVOKED, issued_days=29.1),
     Story("toolate.example.com", "dv", 60, REVOKED, issued_days=40),
     # Under way, and done
-    Story("going.example.com", "dv", 20, (*ISSUED, Event.REVOKE), issued_days=10),
+    Story(
+        "going.example.com",
+        "dv",
+        20,
+        (*ISSUED, Event.REVOKE),
+        issued_days=10,
+        hindrance=Hindrance.UNREACHABLE,
+    ),
     Story("waiting.example.com", "dv", 6, APPLIED, issued_days=5),
     Story("old.example.org", "ov", 12, APPLIED, owner="dan@example.com", issued_days=11),
     Story("unused.example.com", "dv", 1.2, (Event.REQUEST_REFUND,)),
@@ -246,7 +256,7 @@ class _Telling:
             with self.parts.database.reading() as session:
                 version = self.parts.desk.open_file(session, certificate.id).certificate.version
             note = "Held back in the demo, so that this state can be looked at."
-            self.parts.desk.postpone(certificate.id, version, self.now + timedelta(days=1), note)
+            self.parts.desk.postpone(certificate.id, version, self.now + timedelta(days=1), note, story.hindrance)
 
     def _order(self) -> Certificate:
         story = self.story

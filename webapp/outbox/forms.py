@@ -5,6 +5,7 @@ from wtforms import TextAreaField
 from wtforms.validators import DataRequired, Length
 
 from webapp.forms import VersionForm, tidy
+from webapp.wording import lazy
 
 LONGEST_REASON = 500
 
@@ -13,11 +14,13 @@ class ReasonForm(FlaskForm):
     """A reason, which stands in the history from then on."""
 
     reason = TextAreaField(
-        "Reason",
+        lazy("Reason"),
         filters=[tidy],
         validators=[
-            DataRequired("Say why, for whoever reads the history later."),
-            Length(max=LONGEST_REASON, message=f"This is too long: at most {LONGEST_REASON} characters."),
+            DataRequired(lazy("Say why, for whoever reads the history later.")),
+            Length(
+                max=LONGEST_REASON, message=lazy("This is too long: at most {count} characters.", count=LONGEST_REASON)
+            ),
         ],
         render_kw={"rows": 2},
     )

@@ -285,14 +285,10 @@ def _mail_pace(mail: Mail, standing: Standing, now: datetime) -> str:
     return _said(begun, _tried(mail.attempts), following)
 
 
-def _tried(count: int) -> Sentence:
-    match count:
-        case 0:
-            return say("Not tried yet.")
-        case 1:
-            return say("Tried once.")
-        case _:
-            return say("Tried {count} times.", count=count)
+def _tried(count: int) -> str:
+    if count == 0:
+        return words().gettext("Not tried yet.")
+    return words().ngettext("Tried once.", "Tried {count} times.", count)
 
 
 def _next(at: datetime | None, now: datetime) -> Sentence:
@@ -301,7 +297,7 @@ def _next(at: datetime | None, now: datetime) -> Sentence:
     return say("Next try {at} ({ahead}).", at=at, ahead=relative(at, now))
 
 
-def _said(*sentences: Sentence) -> str:
+def _said(*sentences: Sentence | str) -> str:
     return " ".join(words().say(one) for one in sentences)
 
 

@@ -1,0 +1,65 @@
+"""The navigation: whose places are in it, how much waits there, and that the counts change by themselves."""
+
+from typing import Any
+
+import pytest
+from pages import words_of
+from shop import Page, Shop
+
+from certlifecycle import Event, State
+from webapp.hindrances import Hindrance
+
+
+def navigation(page: Page) -> Any:
+    return next(node for node in page.tree.iter("nav") if node.get("id") == "navigation")
+
+
+def places(page: Page) -> list[str]:
+    return [words_of(node) for node in navigation(page).iter("a")]
+
+
+def here(page: Page) -> list[str]:
+    return [words_of(node) for node in navigation(page).iter("a") if node.get("aria-current") == "page"]
+
+
+def test_everybody_has_their_places(shop: Shop) -> None:
+    shop.certificate_in(State.SUBMITTED)
+    certificate = shop.certificate_in(State.REVOKING)
+    shop.desk.note_failure(certificate.id, "gone", Hindrance.UNREACHABLE)
+    assert places(shop.browser(shop.alice).get("/certificates")) == ["Certificates", "Order", "Refunds"]
+    assert places(shop.browser(shop.rita).get("/certificates")) == ["Review 1", "Certificates"]
+    of_ada = places(shop.browser(shop.ada).get("/certificates"))
+    assert (of_ada[0], of_ada[-1]) == ("Review 1", "Outbox 1")
+
+
+def test_the_counts_of_those_who_decide_change_by_themselves(shop: Shop) -> None:
+    browser = shop.browser(shop.rita)
+    page = browser.get("/certificates")
+    shown = navigation(page)
+    assert shown.get("hx-trigger") == "sse:change delay:700ms, desk:refresh from:body"
+    assert (places(page), here(page)) == (["Review", "Certificates"], ["Certificates"])
+    certificate = shop.certificate_in(State.REFUND_REQUESTED)
+    fragment = browser.get(shown.get("hx-get"), htmx=True)
+    assert (places(fragment), here(fragment)) == (["Review 1", "Certificates"], ["Certificates"])
+    # It comes from where it came from, and the links keep their ids: the focus stays on them.
+    assert navigation(fragment).attrib == shown.attrib
+    ids = [node.get("id") for node in shown.iter("a")]
+    assert [node.get("id") for node in navigation(fragment).iter("a")] == ids
+    assert None not in ids
+    etag = fragment.response.headers["ETag"]
+    again = {"HX-Request": "true", "If-None-Match": etag}
+    assert browser.client.get(shown.get("hx-get"), headers=again).status_code == 304
+    shop.fire(certificate, Event.APPROVE_REFUND)
+    assert places(browser.get(shown.get("hx-get"), htmx=True)) == ["Review", "Certificates"]
+
+
+def test_a_customer_has_no_counts_to_follow(shop: Shop) -> None:
+    browser = shop.browser(shop.alice)
+    assert navigation(browser.get("/certificates")).get("hx-get") is None
+    browser.get("/navigation", 403, htmx=True)
+
+
+@pytest.mark.parametrize("subject", ["", "nonsense", "<script>"])
+def test_a_place_that_is_none_is_nowhere(shop: Shop, subject: str) -> None:
+    fragment = shop.browser(shop.rita).get("/navigation", query_string={"here": subject}, htmx=True)
+    assert here(fragment) == []
