@@ -77,7 +77,7 @@ def path_of(
     base = State(refund.origin) if refund else State(certificate.state)
     way = _Way(certificate, refund, base, mover, at)
     steps = [PathStep("done", "Ordered", certificate.created_at), *_to_the_issue(way), *_revocation(way)]
-    branch = _refund(way) if refund else _open_branch(answer)
+    branch = _refund(way, refund) if refund else _open_branch(answer)
     if branch:
         place = _fork(way, steps)
         steps[place] = replace(steps[place], branch=branch)
@@ -140,10 +140,8 @@ def _open_branch(answer: Verdict) -> tuple[PathStep, ...]:
     return (PathStep("maybe", "Refund possible", note=until),)
 
 
-def _refund(way: _Way) -> tuple[PathStep, ...]:
-    refund, state = way.refund, State(way.certificate.state)
-    if refund is None:
-        return ()
+def _refund(way: _Way, refund: Refund) -> tuple[PathStep, ...]:
+    state = State(way.certificate.state)
     applied = PathStep("done", "Refund applied for", refund.applied_at)
     match state:
         case State.REFUND_REQUESTED:

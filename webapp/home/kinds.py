@@ -18,6 +18,7 @@ from webapp.domaincontrol.tokens import LIFETIME
 from webapp.effects.check_domain import Patience
 from webapp.home.queries import Kind, Paper
 from webapp.payments.destination import destination
+from webapp.refunds.models import Refund
 from webapp.wording import relative, words
 
 
@@ -69,10 +70,16 @@ class Case:
         """One of the certificate's pages."""
         return url_for(endpoint, certificate_id=self.row.id, _anchor=anchor)
 
+    @property
+    def refund(self) -> Refund:
+        """The application that the certificate's state speaks of."""
+        if self.row.refund is None:
+            raise LookupError(f"a certificate that is {self.row.state} without an application")
+        return self.row.refund
+
     def refund_page(self) -> str:
-        """The page of the application that the certificate's state speaks of."""
-        refund = self.row.refund
-        return url_for("refunds.details", refund_id=refund.id) if refund else self.page("certificates.details")
+        """Where that application is followed."""
+        return url_for("refunds.details", refund_id=self.refund.id)
 
 
 def must_prove(paper: Paper, *, checks_domains: bool) -> bool:
@@ -102,7 +109,7 @@ def _failed(case: Case) -> Told:
 
 
 def _refused(case: Case) -> Told:
-    reason = case.row.refund.decision_reason if case.row.refund else None
+    reason = case.refund.decision_reason
     sentence = "Your refund was refused. Apply again, or keep the certificate."
     return Told(sentence, ("Read why, and answer", case.refund_page()), case.window(), reason)
 
@@ -150,10 +157,7 @@ def _being_verified(case: Case) -> Told:
 
 
 def _refund_asked(case: Case) -> Told:
-    action = ("Follow the refund", case.refund_page())
-    refund = case.row.refund
-    if refund is None:
-        return Told("A reviewer decides about your refund.", action)
+    refund, action = case.refund, ("Follow the refund", case.refund_page())
     promise, zone = Promise(refund.soonest, refund.latest), case.desk.policy.zone
     ends = latest_instant(promise, zone)
     shown = words().day(refund.latest)
@@ -166,10 +170,7 @@ def _refund_asked(case: Case) -> Told:
 
 
 def _refund_approved(case: Case) -> Told:
-    action = ("Follow the refund", case.refund_page())
-    refund = case.row.refund
-    if refund is None:
-        return Told("Your refund is approved.", action)
+    refund, action = case.refund, ("Follow the refund", case.refund_page())
     sentence = (
         f"{refund.amount} are approved and on their way to {refund.destination}. We tell you when the payment provider "
         "has confirmed it."
