@@ -67,7 +67,6 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         worker_threads=4,
         export_days=7,
         executor_id="worker-1",
-        export_days=7,
         demo=False,
         demo_zone=None,
     )
