@@ -65,8 +65,8 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         review_claim_minutes=15,
         reconcile_seconds=5,
         worker_threads=4,
-        executor_id="worker-1",
         export_days=7,
+        executor_id="worker-1",
         demo=False,
         demo_zone=None,
     )

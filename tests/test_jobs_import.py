@@ -17,11 +17,12 @@ from werkzeug.test import encode_multipart
 from certlifecycle import Role
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
-from webapp.importing import BATCH, FIELDS, LARGEST_FILE, Table, import_orders
+from webapp.importing import ACCOUNT_FIELDS, BATCH, FIELDS, LARGEST_FILE, Table, import_orders
 from webapp.jobs import import_orders as importing
 from webapp.jobs.import_orders import KIND, LAID_BY, MOST_PROBLEMS, MOST_ROWS, ImportOrders, start_import
 from webapp.jobs.import_views import EXAMPLE
 from webapp.jobs.models import JobChunk, JobState
+from webapp.payments.bank_accounts import load
 
 
 def count(shop: Shop, model: Any) -> int:
@@ -251,7 +252,7 @@ def upload(content: bytes, name: str = "orders.csv") -> dict[str, Any]:
 def test_the_page_says_what_the_file_must_hold(shop: Shop) -> None:
     browser = shop.browser(shop.ada)
     page = browser.get(link(browser.get("/jobs"), "Take in orders") or "")
-    for name in FIELDS:
+    for name in (*FIELDS, *ACCOUNT_FIELDS.values()):
         assert name in page.words
     template = browser.client.get(link(page, "Download a file to fill in") or "")
     assert template.data.startswith(b"\xef\xbb\xbf")
@@ -260,7 +261,7 @@ def test_the_page_says_what_the_file_must_hold(shop: Shop) -> None:
 
 
 def test_the_example_is_a_row_that_can_be_taken_in(shop: Shop) -> None:
-    content = file(EXAMPLE | {"email": "alice@example.com"})
+    content = file(EXAMPLE | {"email": "alice@example.com"}, header=tuple(EXAMPLE))
     assert work(shop, send(shop, content)).state == JobState.FINISHED
 
 
@@ -311,3 +312,29 @@ def test_admins_may_send_a_large_file_and_nobody_else(shop: Shop) -> None:
     assert send_large(shop, shop.ada, "/jobs/import", too_large + b"x" * 100_000) == 413
     # Room is made for this form alone.
     assert send_large(shop, shop.ada, "/jobs/export/history", large) == 413
+
+
+# The account that paid
+
+
+def test_the_bank_account_that_paid_is_kept_with_new_and_known_orders(any_shop: Shop) -> None:
+    header = (*FIELDS, *ACCOUNT_FIELDS.values())
+    paid = {"payment_method": "bank", "bank_holder": "Alice Example", "bank_account": "", "bank_code": ""}
+    numbered = {"bank_account": "12345678", "bank_code": "102100099996"}
+    first = row(number="X-1", **paid) | {"bank_holder": ""}
+    work(any_shop, send(any_shop, file(first, header=header)))
+    both = file(row(number="X-1", **paid) | numbered, row(number="X-2", **paid) | numbered, header=header)
+    job = work(any_shop, send(any_shop, both))
+    assert said(job) == "Orders taken in: 1. Known already and left as they are: 1."
+    with any_shop.database.reading() as session:
+        purchases = session.exec(select(Purchase)).all()
+        kept = [load(session, one.id) for one in purchases]
+    assert [one.has_payer_account for one in purchases] == [True, True]
+    assert [one.label for one in kept if one] == ["ending 5678"] * 2
+    # Another account for a known order is an error, and then nothing of the file is taken in.
+    other = {"bank_account": "87654321", "bank_code": "102100099996"}
+    wrong = file(row(number="X-3", **paid) | numbered, row(number="X-1", **paid) | other, header=header)
+    job_id = send(any_shop, wrong)
+    assert work(any_shop, job_id).state == JobState.FAILED
+    assert told(any_shop, job_id) == [("failed", "The order is known with another account, ending 5678.")]
+    assert count(any_shop, Purchase) == 2

@@ -3,6 +3,7 @@
 from flask import render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from certlifecycle import phrase
 from webapp.access import account, by, parts
 from webapp.errors import Forbidden, NotFound
 from webapp.htmx import go_to
@@ -10,10 +11,13 @@ from webapp.jobs.blueprint import blueprint
 from webapp.jobs.export_tables import TABLES, Table
 from webapp.jobs.exports import start_export, tables_for
 from webapp.jobs.forms import ExportForm
+from webapp.wording import Vocabulary, _, words
 
 Answer = str | tuple[str, int] | BaseResponse
 
-LABELS = {"certificates": "Certificates", "refunds": "Refunds", "history": "History"}
+LABELS = Vocabulary(
+    {"certificates": phrase("Certificates"), "refunds": phrase("Refunds"), "history": phrase("History")}
+)
 
 
 @blueprint.get("/export")
@@ -44,6 +48,7 @@ def export_table_post(name: str) -> Answer:
         since=form.since.data,
         until=form.until.data,
         state=state or None,
+        zone=words().zone.key,
         once=form.once.data,
     )
     return go_to(url_for("jobs.details", job_id=job_id))
@@ -51,9 +56,9 @@ def export_table_post(name: str) -> Answer:
 
 def _table(name: str) -> Table:
     if name not in TABLES:
-        raise NotFound("There is no such export.")
+        raise NotFound(_("There is no such export."))
     if account().role not in TABLES[name].roles:
-        raise Forbidden("This export is not for your role.", "Choose another one.")
+        raise Forbidden(_("This export is not for your role."), _("Choose another one."))
     return TABLES[name]
 
 
@@ -70,5 +75,5 @@ def _page(table: Table, form: ExportForm) -> str:
         tabs=tabs,
         here=here,
         days=parts().settings.export_days,
-        zone=parts().settings.timezone,
+        zone=words().zone.key,
     )

@@ -7,8 +7,9 @@ The job is the trace of the export: who had what, when, and with which filter. T
 import io
 import zlib
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from defusedcsv import csv  # type: ignore[import-untyped]  # it ships no types
@@ -23,6 +24,7 @@ from webapp.jobs.export_tables import TABLES, Table
 from webapp.jobs.grip import Grip, Halted
 from webapp.jobs.models import Job, JobChunk, JobState
 from webapp.jobs.said import pack
+from webapp.wording import _
 
 KIND = "export"
 ROWS_A_STEP = 1000
@@ -42,29 +44,30 @@ def start_export(
     since: date | None = None,
     until: date | None = None,
     state: str | None = None,
+    zone: str = "UTC",
     once: str | None = None,
 ) -> str:
     """Have a table written to a file and return the job's id.
 
-    ``since`` and ``until`` are days of the desk's time zone, both included. Raises
+    ``since`` and ``until`` are days of the time zone ``zone``, both included. Raises
     :class:`~webapp.errors.Forbidden` for a role that may not have this table.
     """
     if by.actor.role not in TABLES[table].roles:
-        raise Forbidden("This export is not for your role.")
+        raise Forbidden(_("This export is not for your role."))
     parameters = {
         "table": table,
         "since": since.isoformat() if since else None,
         "until": until.isoformat() if until else None,
         "state": state,
+        "zone": zone,
     }
     return jobs.begin(Order(KIND, TITLES[table], parameters, once=once), by)
 
 
 class Export:
-    """Counts the rows, then writes them. ``zone`` is where the filter's days begin; ``kept`` how long files are."""
+    """Counts the rows, then writes them. ``kept`` is how long the files are."""
 
-    def __init__(self, zone: tzinfo, kept: timedelta) -> None:
-        self._zone = zone
+    def __init__(self, kept: timedelta) -> None:
         self._kept = kept
 
     def step(self, grip: Grip) -> None:
@@ -108,7 +111,7 @@ class Export:
             session.add(_piece(grip.job, cursor["pieces"], text))
 
     def _end(self, grip: Grip) -> None:
-        day = grip.job.created_at.astimezone(self._zone).date()
+        day = grip.job.created_at.astimezone(ZoneInfo(grip.job.parameters["zone"])).date()
         done = grip.job.done
         said = say("The file is ready. Rows in it: {count}.", count=done)
         if not done:
@@ -127,16 +130,14 @@ class Export:
         found = [table.at <= sa.literal(job.created_at, UtcDateTime())]
         if owner.role not in REVIEWERS:
             found.append(table.owner == owner.id)
+        zone = ZoneInfo(job.parameters["zone"])
         if since := job.parameters["since"]:
-            found.append(table.at >= self._midnight(date.fromisoformat(since)))
+            found.append(table.at >= _midnight(date.fromisoformat(since), zone))
         if until := job.parameters["until"]:
-            found.append(table.at < self._midnight(date.fromisoformat(until) + timedelta(days=1)))
+            found.append(table.at < _midnight(date.fromisoformat(until) + timedelta(days=1), zone))
         if job.parameters["state"] and table.state is not None and table.states is not None:
             found.append(table.state == table.states(job.parameters["state"]))
         return sa.and_(*found)
-
-    def _midnight(self, day: date) -> sa.ColumnElement[datetime]:
-        return sa.literal(datetime.combine(day, time(), self._zone), UtcDateTime())
 
 
 def tables_for(role: Role) -> list[Table]:
@@ -150,6 +151,10 @@ def written(rows: Sequence[Sequence[str]]) -> str:
     # The writer looks at a cell's first sign only, and spreadsheets skip blanks before a formula.
     csv.writer(text).writerows([[cell.strip() for cell in row] for row in rows])
     return text.getvalue()
+
+
+def _midnight(day: date, zone: ZoneInfo) -> sa.ColumnElement[datetime]:
+    return sa.literal(datetime.combine(day, time(), zone), UtcDateTime())
 
 
 def _cells(table: Table, row: Sequence[Any]) -> list[str]:

@@ -4,33 +4,36 @@ from collections.abc import Mapping
 from secrets import token_hex
 from typing import Any
 
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from wtforms import DateField, Field, HiddenField, SelectField
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
+from certlifecycle import phrase
+from webapp.forms import DeskForm
 from webapp.importing import LARGEST_FILE
 from webapp.jobs.export_tables import Table
 from webapp.refunds.models import Outcome
-from webapp.wording import STATE_WORDS
+from webapp.wording import STATE_WORDS, Vocabulary, _, lazy
 
-OUTCOME_WORDS = {
-    Outcome.OPEN: "In review",
-    Outcome.APPROVED: "Approved",
-    Outcome.REFUNDED: "Refunded",
-    Outcome.REJECTED: "Refused",
-    Outcome.WITHDRAWN: "Withdrawn",
-}
+OUTCOME_WORDS = Vocabulary(
+    {
+        Outcome.OPEN: phrase("In review"),
+        Outcome.APPROVED: phrase("Approved"),
+        Outcome.REFUNDED: phrase("Refunded"),
+        Outcome.REJECTED: phrase("Refused"),
+        Outcome.WITHDRAWN: phrase("Withdrawn"),
+    }
+)
 STATE_WORDS_OF: Mapping[str, Mapping[Any, str]] = {"certificates": STATE_WORDS, "refunds": OUTCOME_WORDS, "history": {}}
 """What a table can be filtered by, in words."""
 
 
-class OnceForm(FlaskForm):
+class OnceForm(DeskForm):
     """A form with a word of its own, so that a button pressed twice begins one job."""
 
-    once = HiddenField(validators=[InputRequired("Load the page again."), Length(max=40)])
+    once = HiddenField(validators=[InputRequired(lazy("Load the page again.")), Length(max=40)])
 
-    def __init__(self, **more: Any) -> None:  # noqa: ANN401  What FlaskForm takes.
+    def __init__(self, **more: Any) -> None:  # noqa: ANN401  What a form takes.
         super().__init__(**more)
         self.once.data = self.once.data or token_hex(8)
 
@@ -38,15 +41,15 @@ class OnceForm(FlaskForm):
 class ImportForm(OnceForm):
     """A file of orders."""
 
-    file = FileField("File", render_kw={"accept": ".csv,text/csv"})
+    file = FileField(lazy("File"), render_kw={"accept": ".csv,text/csv"})
 
     def validate_file(self, field: Field) -> None:
         """Take the file in; what is in it is the job's to check."""
         self.content = field.data.read() if field.data else b""
         if not self.content:
-            raise ValidationError("Choose a file with orders in it.")
+            raise ValidationError(_("Choose a file with orders in it."))
         if len(self.content) > LARGEST_FILE:
-            raise ValidationError("The file is larger than 20 MiB. Split it and send the parts one after the other.")
+            raise ValidationError(_("The file is larger than 20 MiB. Split it and send the parts one after the other."))
 
     @property
     def file_name(self) -> str:
@@ -58,18 +61,18 @@ class ImportForm(OnceForm):
 class ExportForm(OnceForm):
     """Which rows of a table."""
 
-    since = DateField("From", validators=[Optional()])
-    until = DateField("Until, that day included", validators=[Optional()])
-    state = SelectField("State")
+    since = DateField(lazy("From"), validators=[Optional()])
+    until = DateField(lazy("Until, that day included"), validators=[Optional()])
+    state = SelectField(lazy("State"))
 
     def __init__(self, table: Table) -> None:
         super().__init__()
         words = STATE_WORDS_OF[table.name]
-        self.state.choices = [("", "Any"), *((one.value, words[one]) for one in table.states or ())]
+        self.state.choices = [("", _("Any")), *((one.value, words[one]) for one in table.states or ())]
         if table.states is None:
             del self.state
 
     def validate_until(self, field: Field) -> None:
         """The days stand in their order."""
         if field.data and self.since.data and field.data < self.since.data:
-            raise ValidationError("This day lies before the first one.")
+            raise ValidationError(_("This day lies before the first one."))

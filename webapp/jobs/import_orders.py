@@ -34,6 +34,7 @@ from webapp.jobs.book import Order as Asked
 from webapp.jobs.grip import Grip
 from webapp.jobs.models import JobChunk, JobItem, JobState, Outcome
 from webapp.jobs.said import pack
+from webapp.payments.bank_accounts import BankAccount
 
 KIND = "import_orders"
 LAID_BY = LARGEST_FILE // PIECE + 1
@@ -188,6 +189,6 @@ def _pack(order: Order) -> dict[str, Any]:
 
 
 def _unpack(packed: dict[str, Any]) -> Order:
-    purchase = packed["purchase"]
+    purchase, account = packed["purchase"], packed["account"]
     instants = {name: datetime.fromisoformat(purchase[name]) for name in ("paid_at", "created_at")}
-    return Order(**packed | {"purchase": purchase | instants})
+    return Order(**packed | {"purchase": purchase | instants, "account": BankAccount(**account) if account else None})

@@ -11,10 +11,11 @@ from webapp.access import by, only, parts, who_asks
 from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import PaymentMethod
 from webapp.htmx import go_to
-from webapp.importing import FIELDS, LARGEST_FILE, MAY_BE_EMPTY
+from webapp.importing import ACCOUNT_FIELDS, LARGEST_FILE, MAY_BE_EMPTY
 from webapp.jobs.blueprint import blueprint
 from webapp.jobs.forms import ImportForm
 from webapp.jobs.import_orders import MOST_ROWS, start_import
+from webapp.wording import _
 
 Answer = str | tuple[str, int] | BaseResponse
 
@@ -30,8 +31,12 @@ EXAMPLE = {
     "payment_reference": "2026042822001",
     "payment_account": "ending 88",
     "paid_at": "2026-05-01T12:00:00+08:00",
+    "bank_holder": "",
+    "bank_account": "",
+    "bank_code": "",
 }
 """A row as it should be, by column."""
+OPTIONAL = MAY_BE_EMPTY | set(ACCOUNT_FIELDS.values())
 
 
 @blueprint.url_value_preprocessor
@@ -64,25 +69,32 @@ def import_orders_post() -> Answer:
 def import_template() -> Response:
     """A file with the columns and one row as an example."""
     text = io.StringIO()
-    csv.writer(text).writerows([FIELDS, [EXAMPLE[name] for name in FIELDS]])
+    csv.writer(text).writerows([list(EXAMPLE), list(EXAMPLE.values())])
     response = Response(text.getvalue().encode("utf-8-sig"), mimetype="text/csv")
     response.headers.set("Content-Disposition", "attachment", filename="orders.csv")
     return response
 
 
 def _page(form: ImportForm) -> str:
-    meanings = {
-        "number": "The order’s number. A number that is known already is left as it is, so a file can be sent again.",
-        "email": "The customer’s email address. There must be an account for it.",
-        "product": f"One of {', '.join(PRODUCTS)}.",
-        "domain": "The domain that the certificate is for.",
-        "amount": "What the order cost, as a decimal number.",
-        "voucher": "The part of it that was paid by voucher, as a decimal number.",
-        "currency": "The currency of both, in three letters (ISO 4217).",
-        "payment_method": f"One of {', '.join(PaymentMethod)}.",
-        "payment_reference": "The payment’s number at the payment provider.",
-        "payment_account": "What people recognise the account that paid by.",
-        "paid_at": "When it was paid, with the time zone (ISO 8601).",
+    columns = [(name, meaning, EXAMPLE[name], name in OPTIONAL) for name, meaning in _meanings().items()]
+    return render_template("jobs/import.html", form=form, columns=columns, most_rows=MOST_ROWS)
+
+
+def _meanings() -> dict[str, str]:
+    """What each column holds, in words."""
+    return {
+        "number": _("The order’s number. An order that is known already is left as it is: a file can be sent again."),
+        "email": _("The customer’s email address. There must be an account for it."),
+        "product": _("One of {products}.", products=list(PRODUCTS)),
+        "domain": _("The domain that the certificate is for."),
+        "amount": _("What the order cost, as a decimal number."),
+        "voucher": _("The part of it that was paid by voucher, as a decimal number."),
+        "currency": _("The currency of both, in three letters (ISO 4217)."),
+        "payment_method": _("One of {methods}.", methods=[one.value for one in PaymentMethod]),
+        "payment_reference": _("The payment’s number at the payment provider."),
+        "payment_account": _("What people recognise the account that paid by."),
+        "paid_at": _("When it was paid, with the time zone (ISO 8601)."),
+        "bank_holder": _("Whose bank account paid. Only for orders paid from a bank account, as are the next two."),
+        "bank_account": _("That account: an IBAN, or its number. Money can go back to it."),
+        "bank_code": _("The bank of a number: a BIC, or a CNAPS code of twelve digits."),
     }
-    columns = [(name, meanings[name], EXAMPLE[name], name in MAY_BE_EMPTY) for name in FIELDS]
-    return render_template("jobs/import.html", form=form, columns=columns, most_rows=f"{MOST_ROWS:,}")

@@ -6,11 +6,12 @@ from datetime import date
 
 from flask import url_for
 
-from certlifecycle import Sentence, say
+from certlifecycle import Sentence, phrase, say
 from webapp.certificates.names import display_name
 from webapp.jobs import exports, import_orders, many
 from webapp.jobs.forms import STATE_WORDS_OF
 from webapp.jobs.models import Job, JobItem
+from webapp.wording import _
 
 Link = tuple[str, str]
 """A label and an address."""
@@ -53,25 +54,25 @@ class Kind:
 
 def _reason(job: Job) -> Facts:
     reason = job.parameters["reason"]
-    return [("Reason", say("{reason}", reason=reason))] if reason else []
+    return [(phrase("Reason"), say("{reason}", reason=reason))] if reason else []
 
 
 def _to_the_certificates(_job: Job) -> Link:
-    return "See the certificates", url_for("certificates.list_certificates")
+    return _("See the certificates"), url_for("certificates.list_certificates")
 
 
 def _filters(job: Job) -> Facts:
     found: Facts = []
-    for name, label in (("since", "From"), ("until", "Until")):
+    for name, label in (("since", phrase("From")), ("until", phrase("Until"))):
         if job.parameters[name]:
             found.append((label, say("{day}", day=date.fromisoformat(job.parameters[name]))))
     if state := job.parameters["state"]:
-        found.append(("State", say("{state}", state=STATE_WORDS_OF[job.parameters["table"]][state])))
+        found.append((phrase("State"), say("{state}", state=STATE_WORDS_OF[job.parameters["table"]][state])))
     return found
 
 
 KINDS: Mapping[str, Kind] = {
-    many.KIND: Kind("What is done stays done. The rest is left as it is.", facts=_reason),
-    import_orders.KIND: Kind("Nothing of the file is taken in.", line_label, onward=_to_the_certificates),
-    exports.KIND: Kind("No file is made.", facts=_filters, makes_file=True),
+    many.KIND: Kind(phrase("What is done stays done. The rest is left as it is."), facts=_reason),
+    import_orders.KIND: Kind(phrase("Nothing of the file is taken in."), line_label, onward=_to_the_certificates),
+    exports.KIND: Kind(phrase("No file is made."), facts=_filters, makes_file=True),
 }

@@ -12,7 +12,7 @@ from webapp.jobs.kinds import KINDS, Kind, Link
 from webapp.jobs.models import Job, JobItem, JobState, Outcome
 from webapp.jobs.queries import Items, JobsPage, Listed
 from webapp.jobs.said import unpack
-from webapp.wording import words
+from webapp.wording import _, lazy, words
 
 Chip = tuple[str, str, bool, int | None]
 
@@ -27,22 +27,22 @@ class Standing:
 
 
 STANDINGS = {
-    JobState.QUEUED: Standing("Waiting for its turn", "neutral", "clock"),
-    JobState.RUNNING: Standing("In progress", "progress", "cog"),
-    JobState.FINISHED: Standing("Finished", "good", "circle-check"),
-    JobState.STOPPED: Standing("Stopped", "neutral", "ban"),
-    JobState.FAILED: Standing("Did not work", "bad", "circle-x"),
+    JobState.QUEUED: Standing(lazy("Waiting for its turn"), "neutral", "clock"),
+    JobState.RUNNING: Standing(lazy("In progress"), "progress", "cog"),
+    JobState.FINISHED: Standing(lazy("Finished"), "good", "circle-check"),
+    JobState.STOPPED: Standing(lazy("Stopped"), "neutral", "ban"),
+    JobState.FAILED: Standing(lazy("Did not work"), "bad", "circle-x"),
 }
-NOT_ALL = Standing("Finished, but not everything", "warn", "triangle-alert")
+NOT_ALL = Standing(lazy("Finished, but not everything"), "warn", "triangle-alert")
 
 OUTCOMES = {
-    None: Standing("Not yet", "neutral", "clock"),
-    Outcome.DONE: Standing("Done", "good", "check"),
-    Outcome.REFUSED: Standing("Refused", "bad", "x"),
-    Outcome.SUPERSEDED: Standing("Somebody was faster", "warn", "triangle-alert"),
-    Outcome.FAILED: Standing("Failed", "bad", "circle-alert"),
+    None: Standing(lazy("Not yet"), "neutral", "clock"),
+    Outcome.DONE: Standing(lazy("Done"), "good", "check"),
+    Outcome.REFUSED: Standing(lazy("Refused"), "bad", "x"),
+    Outcome.SUPERSEDED: Standing(lazy("Somebody was faster"), "warn", "triangle-alert"),
+    Outcome.FAILED: Standing(lazy("Failed"), "bad", "circle-alert"),
 }
-LEFT = Standing("Left as it is", "neutral", "minus")
+LEFT = Standing(lazy("Left as it is"), "neutral", "minus")
 """A part that the job did not come to before it ended."""
 
 
@@ -131,9 +131,9 @@ def job_view(listed: Listed, items: Items, viewer: Account) -> JobView:
         asked_by=_asked_by(listed),
         is_mine=job.owner_id == viewer.id,
         is_live=not ended,
-        stopping=kind.stopping,
+        stopping=_(kind.stopping),
         onward=kind.onward(job) if job.state == JobState.FINISHED else None,
-        facts=[(label, words().say(value)) for label, value in kind.facts(job)],
+        facts=[(_(label), words().say(value)) for label, value in kind.facts(job)],
         filters=_filters(job, items),
         items=[_item(one, kind, ended=ended) for one in items.rows],
         page=items.page,
@@ -168,8 +168,11 @@ def standing_of(job: Job) -> Standing:
 def bar_of(job: Job) -> Bar:
     """How far the job is."""
     if job.total is None:
-        return Bar(job.done, None, f"{job.done:,} so far" if job.done else "Not counted yet")
-    return Bar(job.done, job.total, f"{job.done:,} of {job.total:,}")
+        return Bar(
+            job.done, None, _("{count} so far", count=words().number(job.done)) if job.done else _("Not counted yet")
+        )
+    text = _("{done} of {total}", done=words().number(job.done), total=words().number(job.total))
+    return Bar(job.done, job.total, text)
 
 
 def has_file(job: Job) -> bool:
@@ -178,7 +181,7 @@ def has_file(job: Job) -> bool:
 
 
 def _asked_by(listed: Listed) -> str:
-    return listed.owner.name if listed.owner else "The desk itself"
+    return listed.owner.name if listed.owner else _("The desk itself")
 
 
 def _here(job: Job, query: Mapping[str, object]) -> str:
@@ -190,8 +193,8 @@ def _filters(job: Job, items: Items) -> list[Chip]:
     if not job.failed and not items.only_failed:
         return []
     return [
-        ("All", _here(job, {}), not items.only_failed, job.total),
-        ("Not done", _here(job, {"show": "failed"}), items.only_failed, job.failed),
+        (_("All"), _here(job, {}), not items.only_failed, job.total),
+        (_("Not done"), _here(job, {"show": "failed"}), items.only_failed, job.failed),
     ]
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 from webapp.jobs import exports, import_orders, many
 from webapp.jobs.execute import Runner
@@ -14,5 +13,5 @@ def runners(parts: Parts) -> Mapping[str, Runner]:
     return {
         many.KIND: many.Many(parts.desk),
         import_orders.KIND: import_orders.ImportOrders(parts.desk),
-        exports.KIND: exports.Export(ZoneInfo(parts.settings.timezone), timedelta(days=parts.settings.export_days)),
+        exports.KIND: exports.Export(timedelta(days=parts.settings.export_days)),
     }

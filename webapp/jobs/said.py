@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from certlifecycle import Event, Money, Sentence, State
+from certlifecycle import Event, Money, Sentence, State, say
 from webapp.certificates.models import History
 from webapp.wording import happened
 
@@ -24,7 +24,7 @@ class Deed:
 def tell(row: History) -> Sentence:
     """Who did what, and when."""
     deed = Deed(row.event, State(row.to_state))
-    return Sentence("{deed} by {who}, {at}.", {"deed": deed, "who": row.actor_name, "at": row.at})
+    return say("{deed} by {who}, {at}.", deed=deed, who=row.actor_name, at=row.at)
 
 
 def pack(sentence: Sentence) -> dict[str, Any]:
@@ -47,16 +47,16 @@ def _pack(value: object) -> object:
             return {"money": [value.minor, value.currency]}
         case Deed():
             return {"deed": [value.event, value.to_state.value]}
-        case Sentence():
-            return {"sentence": pack(value)}
         case State():
             return {"state": value.value}
         case Event():
             return {"event": value.value}
+        case Sentence():
+            return {"sentence": pack(value)}
         case tuple():
-            return {"or": [_pack(one) for one in value]}
+            return {"either": [_pack(one) for one in value]}
         case list():
-            return {"list": [_pack(one) for one in value]}
+            return [_pack(one) for one in value]
         case int():
             return value
         case _:
@@ -68,15 +68,16 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "day": date.fromisoformat,
     "money": lambda pair: Money(*pair),
     "deed": lambda pair: Deed(pair[0], State(pair[1])),
-    "sentence": lambda packed: unpack(packed),
     "state": State,
     "event": Event,
-    "or": lambda several: tuple(_unpack(one) for one in several),
-    "list": lambda several: [_unpack(one) for one in several],
+    "sentence": unpack,
+    "either": lambda values: tuple(_unpack(one) for one in values),
 }
 
 
 def _unpack(value: object) -> object:
+    if isinstance(value, list):
+        return [_unpack(one) for one in value]
     if isinstance(value, dict):
         ((kind, content),) = value.items()
         return _READERS[kind](content)
