@@ -9,12 +9,14 @@ from sqlmodel import Session, col, func, select
 from certlifecycle import REVIEWERS, Role, State
 from webapp.access import parts
 from webapp.accounts.models import Account
+from webapp.catalogue import product_words
 from webapp.certificates.models import Certificate, History
 from webapp.htmx import wants_fragment
 from webapp.jobs.models import Job
 from webapp.jobs.queries import under_way
 from webapp.live.tickets import issue_ticket
 from webapp.outbox.queries import how_much_is_stuck
+from webapp.wording import _, pgettext
 
 THEMES = ("auto", "light", "dark")
 
@@ -28,6 +30,7 @@ def start_page(viewer: Account) -> str:
 
 def install(app: Flask) -> None:
     """Register the context processor, and note what is known before a page reads anything."""
+    app.jinja_env.filters["product"] = product_words
 
     @app.before_request
     def remember_since() -> None:
@@ -76,18 +79,18 @@ def navigation(viewer: Account | None) -> list[NavItem]:
     if viewer.role in REVIEWERS:
         with parts().database.reading() as session:
             places = [
-                ("Review", "review.queue", how_much_waits(session)),
-                ("Certificates", "certificates.list_certificates", None),
-                ("Figures", "figures.page", None),
+                (_("Review"), "review.queue", how_much_waits(session)),
+                (_("Certificates"), "certificates.list_certificates", None),
+                (_("Figures"), "figures.page", None),
             ]
             if viewer.role == Role.ADMIN:
-                places.append(("Payments", "payments.overview", None))
-                places.append(("Outbox", "outbox.outbox", how_much_is_stuck(session)))
+                places.append((_("Payments"), "payments.overview", None))
+                places.append((_("Outbox"), "outbox.outbox", how_much_is_stuck(session)))
     else:
         places = [
-            ("Certificates", "certificates.list_certificates", None),
-            ("Order", "ordering.price_list", None),
-            ("Refunds", "refunds.list_refunds", None),
+            (_("Certificates"), "certificates.list_certificates", None),
+            (pgettext("in the menu", "Order"), "ordering.price_list", None),
+            (_("Refunds"), "refunds.list_refunds", None),
         ]
     subject = (request.endpoint or "").partition(".")[0]
     return [

@@ -7,18 +7,19 @@ from functools import partial
 
 from flask import url_for
 
-from certlifecycle import REVIEWERS, Mover, Outlook, RefundPolicy, State, Verdict, verdict
+from certlifecycle import REVIEWERS, Mover, Outlook, RefundPolicy, State, Verdict, phrase, verdict
 from webapp.accounts.models import Account
+from webapp.catalogue import product_words
 from webapp.certificates.actions import WAITING_FOR_REVIEW
 from webapp.certificates.facts import facts_of
 from webapp.certificates.names import display_name
 from webapp.certificates.present import SOON, mover_of, open_until, time_left
 from webapp.certificates.queries import STATES_ON, Counts, Listed, ListPage, Place, Search, Tab
-from webapp.wording import STATE_WORDS, words
+from webapp.wording import STATE_WORDS, Vocabulary, _, ngettext, words
 
 list_address = partial(url_for, "certificates.list_certificates")
 
-TAB_WORDS = {Tab.UNSIGNED: "Unsigned", Tab.SIGNED: "Signed"}
+TAB_WORDS = Vocabulary({Tab.UNSIGNED: phrase("Unsigned"), Tab.SIGNED: phrase("Signed")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ def _row(
     until = open_until(answer, now)
     note = time_left(until, now) if until else None
     if state is State.REFUND_REQUESTED and one.refund:
-        note = f"Decision by {words().day(one.refund.latest)}"
-    line = [purchase.product_name, f"order {purchase.number}"]
+        note = _("Decision by {day}", day=one.refund.latest)
+    line = [product_words(purchase.product_name), _("order {number}", number=purchase.number)]
     if viewer.role in REVIEWERS:
         line.insert(0, one.customer_name)
     return Row(
@@ -103,16 +104,16 @@ def _next_thing(
     key = one.certificate.id
     if viewer.role in REVIEWERS:
         if state in WAITING_FOR_REVIEW:
-            return "Review", url_for("review.item", certificate_id=key)
-        return "Details", url(key)
+            return _("Review"), url_for("review.item", certificate_id=key)
+        return _("Details"), url(key)
     if one.refund is not None:
-        label = "See why" if state is State.REJECTED else "Progress"
+        label = _("See why") if state is State.REJECTED else _("Progress")
         return label, url_for("refunds.details", refund_id=one.refund.id)
     if state in (State.PENDING, State.FAILED):
-        return "Submit", url_for("certificates.submit", certificate_id=key)
+        return _("Submit"), url_for("certificates.submit", certificate_id=key)
     if state is State.REVOKED and answer.eligible:
-        return "Refund", url_for("refunds.apply", certificate_id=key)
-    return "Details", url(key)
+        return _("Refund"), url_for("refunds.apply", certificate_id=key)
+    return _("Details"), url(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,9 @@ def list_view(page: ListPage, search: Search, viewer: Account, now: datetime, po
         url=address(tab, search.state, search.after, search.before, search.is_last),
         clear_url=list_address(tab=tab.value) if text or search.state else None,
         tabs=[(TAB_WORDS[one], tab_address(one), one is tab, page.counts.on(one)) for one in Tab],
-        states=[("", "Any state"), *((state.value, STATE_WORDS[state]) for state in STATES_ON[tab])],
+        states=[("", _("Any state")), *((state.value, STATE_WORDS[state]) for state in STATES_ON[tab])],
         rows=rows(page.rows, viewer, now, policy),
-        summary=f"{is_found:,} certificate{'' if is_found == 1 else 's'}, the newest first",
+        summary=ngettext("{count} certificate, the newest first", "{count} certificates, the newest first", is_found),
         first=address(tab, search.state) if page.newer else None,
         newer=address(tab, search.state, before=page.newer) if page.newer else None,
         older=address(tab, search.state, after=page.older) if page.older else None,
@@ -190,24 +191,31 @@ def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
     """Why there is nothing, and what to do."""
     other = Tab.SIGNED if tab is Tab.UNSIGNED else Tab.UNSIGNED
     to_other = (
-        "Show " + TAB_WORDS[other],
+        _("Show {tab}", tab=TAB_WORDS[other]),
         url_for("certificates.list_certificates", tab=other.value, q=search.text or None),
     )
     if search.text or search.state:
-        there = f" {counts.on(other)} on the tab {TAB_WORDS[other]} fit the search." if counts.on(other) else ""
         clear = list_address(tab=tab.value)
-        text = f"No certificate on the tab {TAB_WORDS[tab]} fits what you are looking for.{there}"
-        return Empty("Nothing found", text, to_other if there and not search.state else ("Clear the search", clear))
+        text = _("No certificate on the tab {tab} fits what you are looking for.", tab=TAB_WORDS[tab])
+        if there := counts.on(other):
+            more = ngettext(
+                "{count} on the tab {tab} fits the search.",
+                "{count} on the tab {tab} fit the search.",
+                there,
+                tab=TAB_WORDS[other],
+            )
+            text = words().sentences(text, more)
+        action = to_other if there and not search.state else (_("Clear the search"), clear)
+        return Empty(_("Nothing found"), text, action)
     if counts.on(other):
         if tab is Tab.UNSIGNED:
-            return Empty(
-                "Nothing is unsigned", "Every certificate has been issued. They stand on the tab Signed.", to_other
-            )
-        text = "A certificate comes to this tab once it is issued. Those before that stand on the tab Unsigned."
-        return Empty("None has been issued yet", text, to_other)
+            text = _("Every certificate has been issued. They stand on the tab Signed.")
+            return Empty(_("Nothing is unsigned"), text, to_other)
+        text = _("A certificate comes to this tab once it is issued. Those before that stand on the tab Unsigned.")
+        return Empty(_("None has been issued yet"), text, to_other)
     if viewer.role in REVIEWERS:
-        return Empty("No certificates yet", "As soon as a customer orders one, it stands here.")
-    text = (
+        return Empty(_("No certificates yet"), _("As soon as a customer orders one, it stands here."))
+    text = _(
         "Order one: you pay from your balance, hand in a CSR, and once we know that the domain is yours it is issued."
     )
-    return Empty("You have no certificates yet", text, ("Order a certificate", url_for("ordering.price_list")))
+    return Empty(_("You have no certificates yet"), text, (_("Order a certificate"), url_for("ordering.price_list")))

@@ -17,6 +17,7 @@ from webapp.forms import VersionForm
 from webapp.htmx import go_to, live_page, replaces_more, tagged
 from webapp.payments.destination import destination
 from webapp.recording import Submission
+from webapp.wording import _
 
 blueprint = Blueprint("certificates", __name__, url_prefix="/certificates")
 
@@ -64,7 +65,7 @@ def chain(certificate_id: str) -> Response:
     """The certificate and those of its issuers, as a server wants them (RFC 8555, section 9.1)."""
     certificate = _file(certificate_id).certificate
     if certificate.chain_pem is None:
-        raise NotFound("This certificate has not been issued.", "Look at the certificate to see what comes next.")
+        raise NotFound(_("This certificate has not been issued."), _("Look at the certificate to see what comes next."))
     name = certificate.domain.replace("*", "wildcard")
     response = Response(certificate.chain_pem, mimetype="application/pem-certificate-chain")
     response.headers.set("Content-Disposition", "attachment", filename=f"{name}.pem")
@@ -105,7 +106,7 @@ def submit_post(certificate_id: str) -> Answer:
         if is_repeated(late, Event.SUBMIT):
             return go_to(_home(certificate_id))
         return _ask_for_csr(_file(certificate_id), form, tell_rows(late)), 409
-    flash("Submitted. We check now that the domain is yours.", "success")
+    flash(_("Submitted. We check now that the domain is yours."), "success")
     return go_to(_home(certificate_id))
 
 
@@ -129,14 +130,16 @@ def withdraw_submission(certificate_id: str) -> Answer:
     _file(certificate_id)
     form = VersionForm()
     if not form.validate():
-        raise DeskError("The button was not one of this page.", "Go back, load the page again, and press it once more.")
+        raise DeskError(
+            _("The button was not one of this page."), _("Go back, load the page again, and press it once more.")
+        )
     try:
         parts().desk.fire(certificate_id, Event.WITHDRAW_SUBMISSION, by(), version=form.version.data)
     except Superseded as late:
         if not is_repeated(late, Event.WITHDRAW_SUBMISSION):
             raise
     else:
-        flash("The submission is withdrawn. Submit it again, or apply for a refund.", "success")
+        flash(_("The submission is withdrawn. Submit it again, or apply for a refund."), "success")
     return go_to(_home(certificate_id))
 
 
@@ -147,7 +150,7 @@ def check_now(certificate_id: str) -> BaseResponse:
         file = certificate_file(session, certificate_id, account())
         control = present.domain_control(session, file, parts().desk.clock())
     if control is not None and control.can_check_now and parts().desk.look_now(certificate_id):
-        flash("We are looking now. What we see stands here in a moment.", "info")
+        flash(_("We are looking now. What we see stands here in a moment."), "info")
     return go_to(_home(certificate_id))
 
 
@@ -174,7 +177,7 @@ def revoke_post(certificate_id: str) -> Answer:
         if is_repeated(late, Event.REVOKE):
             return go_to(_home(certificate_id))
         return _ask_for_reason(_file(certificate_id), form, tell_rows(late)), 409
-    flash("The certificate authority was asked to revoke it, and confirms in a moment.", "success")
+    flash(_("The certificate authority was asked to revoke it, and confirms in a moment."), "success")
     return go_to(_home(certificate_id))
 
 
@@ -191,7 +194,7 @@ def _ask_for_reason(file: File, form: RevocationForm, news: str | None = None) -
         form=form,
         news=news,
         refund=refund,
-        notes=REASON_SENTENCES,
+        notes={reason: _(meaning) for reason, meaning in REASON_SENTENCES.items()},
         **_named(file),
     )
 

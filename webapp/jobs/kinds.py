@@ -6,11 +6,12 @@ from datetime import date
 
 from flask import url_for
 
-from certlifecycle import Sentence, say
+from certlifecycle import Sentence, phrase, say
 from webapp.certificates.names import display_name
 from webapp.jobs import exports, import_orders, many
 from webapp.jobs.forms import STATE_WORDS_OF
 from webapp.jobs.models import Job, JobItem
+from webapp.wording import _
 
 Link = tuple[str, str]
 """A label and an address."""
@@ -29,7 +30,7 @@ def no_facts(_job: Job) -> Facts:
 
 def own_label(item: JobItem) -> Sentence:
     """The part's own name; that of a certificate as people write it."""
-    return say("{name}", name=display_name(item.label) if item.certificate_id else item.label)
+    return Sentence("{name}", {"name": display_name(item.label) if item.certificate_id else item.label})
 
 
 def line_label(item: JobItem) -> Sentence:
@@ -53,25 +54,25 @@ class Kind:
 
 def _reason(job: Job) -> Facts:
     reason = job.parameters["reason"]
-    return [("Reason", say("{reason}", reason=reason))] if reason else []
+    return [(_("Reason"), Sentence("{reason}", {"reason": reason}))] if reason else []
 
 
 def _to_the_certificates(_job: Job) -> Link:
-    return "See the certificates", url_for("certificates.list_certificates")
+    return _("See the certificates"), url_for("certificates.list_certificates")
 
 
 def _filters(job: Job) -> Facts:
     found: Facts = []
-    for name, label in (("since", "From"), ("until", "Until")):
+    for name, label in (("since", _("From")), ("until", _("Until"))):
         if job.parameters[name]:
-            found.append((label, say("{day}", day=date.fromisoformat(job.parameters[name]))))
+            found.append((label, Sentence("{day}", {"day": date.fromisoformat(job.parameters[name])})))
     if state := job.parameters["state"]:
-        found.append(("State", say("{state}", state=STATE_WORDS_OF[job.parameters["table"]][state])))
+        found.append((_("State"), Sentence("{state}", {"state": STATE_WORDS_OF[job.parameters["table"]][state]})))
     return found
 
 
 KINDS: Mapping[str, Kind] = {
-    many.KIND: Kind("What is done stays done. The rest is left as it is.", facts=_reason),
-    import_orders.KIND: Kind("Nothing of the file is taken in.", line_label, onward=_to_the_certificates),
-    exports.KIND: Kind("No file is made.", facts=_filters, makes_file=True),
+    many.KIND: Kind(phrase("What is done stays done. The rest is left as it is."), facts=_reason),
+    import_orders.KIND: Kind(phrase("Nothing of the file is taken in."), line_label, onward=_to_the_certificates),
+    exports.KIND: Kind(phrase("No file is made."), facts=_filters, makes_file=True),
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from certlifecycle import REVIEWERS, SYSTEM, Event, EventRefused, Sentence, State, say
+from certlifecycle import REVIEWERS, SYSTEM, Event, EventRefused, Sentence, State, phrase, say
 from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By, Desk
 from webapp.errors import DeskError, NotFound, Superseded
@@ -23,6 +23,7 @@ from webapp.jobs.models import JobItem, JobState, Outcome
 from webapp.jobs.said import Deed, tell
 from webapp.recording import Application, Handed, Refusal
 from webapp.refunds.models import RefundReason
+from webapp.wording import _
 
 log = logging.getLogger("desk.jobs")
 
@@ -33,15 +34,15 @@ TRIES = 3
 """How often the desk's own mistake at one certificate is tried again before the others get their turn."""
 
 TITLES: Mapping[Event, tuple[str, str]] = {
-    Event.WITHDRAW_SUBMISSION: ("Withdraw 1 submission", "Withdraw {count} submissions"),
-    Event.VERIFY: ("Verify 1 certificate", "Verify {count} certificates"),
-    Event.FAIL_VERIFICATION: ("Fail 1 verification", "Fail {count} verifications"),
-    Event.REVOKE: ("Revoke 1 certificate", "Revoke {count} certificates"),
-    Event.REQUEST_REFUND: ("Apply for 1 refund", "Apply for {count} refunds"),
-    Event.WITHDRAW_REFUND: ("Withdraw 1 refund application", "Withdraw {count} refund applications"),
-    Event.APPROVE_REFUND: ("Approve 1 refund", "Approve {count} refunds"),
-    Event.REJECT_REFUND: ("Refuse 1 refund", "Refuse {count} refunds"),
-    Event.KEEP_CERTIFICATE: ("Keep 1 certificate", "Keep {count} certificates"),
+    Event.WITHDRAW_SUBMISSION: (phrase("Withdraw 1 submission"), phrase("Withdraw {count} submissions")),
+    Event.VERIFY: (phrase("Verify 1 certificate"), phrase("Verify {count} certificates")),
+    Event.FAIL_VERIFICATION: (phrase("Fail 1 verification"), phrase("Fail {count} verifications")),
+    Event.REVOKE: (phrase("Revoke 1 certificate"), phrase("Revoke {count} certificates")),
+    Event.REQUEST_REFUND: (phrase("Apply for 1 refund"), phrase("Apply for {count} refunds")),
+    Event.WITHDRAW_REFUND: (phrase("Withdraw 1 refund application"), phrase("Withdraw {count} refund applications")),
+    Event.APPROVE_REFUND: (phrase("Approve 1 refund"), phrase("Approve {count} refunds")),
+    Event.REJECT_REFUND: (phrase("Refuse 1 refund"), phrase("Refuse {count} refunds")),
+    Event.KEEP_CERTIFICATE: (phrase("Keep 1 certificate"), phrase("Keep {count} certificates")),
 }
 """The events that can be fired for many at once: for one, and for more."""
 
@@ -70,19 +71,22 @@ def start_many(
     """
     versions = dict(wanted)
     if not versions:
-        raise DeskError("Nothing was chosen.", "Go back and tick at least one certificate.")
+        raise DeskError(_("Nothing was chosen."), _("Go back and tick at least one certificate."))
     if len(versions) > MOST:
         raise DeskError(
-            f"More than {MOST} certificates were chosen.", "Go back and choose fewer; do the others after them."
+            _("More than {most} certificates were chosen.", most=MOST),
+            _("Go back and choose fewer; do the others after them."),
         )
     with jobs.database.reading() as session:
         domains = _domains(session, by, list(versions))
     if len(domains) < len(versions):
-        raise NotFound("Some of the certificates that were chosen do not exist.", "Go back and load the list again.")
+        raise NotFound(
+            _("Some of the certificates that were chosen do not exist."), _("Go back and load the list again.")
+        )
     parts = tuple(Part(key, domains[key], key, version) for key, version in versions.items())
     parameters = {"event": event.value, "reason": reason, "handed": _pack(handed)}
     one, more = TITLES[event]
-    title = say(one) if len(parts) == 1 else say(more, count=len(parts))
+    title = Sentence(one) if len(parts) == 1 else Sentence(more, {"count": len(parts)})
     return jobs.begin(Order(KIND, title, parameters, parts, once=once), by)
 
 

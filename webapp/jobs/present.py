@@ -7,19 +7,20 @@ from urllib.parse import urlencode
 
 from flask import url_for
 
+from certlifecycle import phrase
 from webapp.accounts.models import Account
 from webapp.jobs.kinds import KINDS, Kind, Link
 from webapp.jobs.models import Job, JobItem, JobState, Outcome
 from webapp.jobs.queries import Items, JobsPage, Listed
 from webapp.jobs.said import unpack
-from webapp.wording import words
+from webapp.wording import _, words
 
 Chip = tuple[str, str, bool, int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A word about where something stands, with how it looks."""
+    """A word about where something stands, looked up when it is shown, with how it looks."""
 
     label: str
     tone: str
@@ -27,22 +28,22 @@ class Standing:
 
 
 STANDINGS = {
-    JobState.QUEUED: Standing("Waiting for its turn", "neutral", "clock"),
-    JobState.RUNNING: Standing("In progress", "progress", "cog"),
-    JobState.FINISHED: Standing("Finished", "good", "circle-check"),
-    JobState.STOPPED: Standing("Stopped", "neutral", "ban"),
-    JobState.FAILED: Standing("Did not work", "bad", "circle-x"),
+    JobState.QUEUED: Standing(phrase("Waiting for its turn"), "neutral", "clock"),
+    JobState.RUNNING: Standing(phrase("In progress"), "progress", "cog"),
+    JobState.FINISHED: Standing(phrase("Finished"), "good", "circle-check"),
+    JobState.STOPPED: Standing(phrase("Stopped"), "neutral", "ban"),
+    JobState.FAILED: Standing(phrase("Did not work"), "bad", "circle-x"),
 }
-NOT_ALL = Standing("Finished, but not everything", "warn", "triangle-alert")
+NOT_ALL = Standing(phrase("Finished, but not everything"), "warn", "triangle-alert")
 
 OUTCOMES = {
-    None: Standing("Not yet", "neutral", "clock"),
-    Outcome.DONE: Standing("Done", "good", "check"),
-    Outcome.REFUSED: Standing("Refused", "bad", "x"),
-    Outcome.SUPERSEDED: Standing("Somebody was faster", "warn", "triangle-alert"),
-    Outcome.FAILED: Standing("Failed", "bad", "circle-alert"),
+    None: Standing(phrase("Not yet"), "neutral", "clock"),
+    Outcome.DONE: Standing(phrase("Done"), "good", "check"),
+    Outcome.REFUSED: Standing(phrase("Refused"), "bad", "x"),
+    Outcome.SUPERSEDED: Standing(phrase("Somebody was faster"), "warn", "triangle-alert"),
+    Outcome.FAILED: Standing(phrase("Failed"), "bad", "circle-alert"),
 }
-LEFT = Standing("Left as it is", "neutral", "minus")
+LEFT = Standing(phrase("Left as it is"), "neutral", "minus")
 """A part that the job did not come to before it ended."""
 
 
@@ -131,7 +132,7 @@ def job_view(listed: Listed, items: Items, viewer: Account) -> JobView:
         asked_by=_asked_by(listed),
         is_mine=job.owner_id == viewer.id,
         is_live=not ended,
-        stopping=kind.stopping,
+        stopping=_(kind.stopping),
         onward=kind.onward(job) if job.state == JobState.FINISHED else None,
         facts=[(label, words().say(value)) for label, value in kind.facts(job)],
         filters=_filters(job, items),
@@ -168,8 +169,11 @@ def standing_of(job: Job) -> Standing:
 def bar_of(job: Job) -> Bar:
     """How far the job is."""
     if job.total is None:
-        return Bar(job.done, None, f"{job.done:,} so far" if job.done else "Not counted yet")
-    return Bar(job.done, job.total, f"{job.done:,} of {job.total:,}")
+        return Bar(
+            job.done, None, _("{count} so far", count=words().number(job.done)) if job.done else _("Not counted yet")
+        )
+    number = words().number
+    return Bar(job.done, job.total, _("{done} of {total}", done=number(job.done), total=number(job.total)))
 
 
 def has_file(job: Job) -> bool:
@@ -178,7 +182,7 @@ def has_file(job: Job) -> bool:
 
 
 def _asked_by(listed: Listed) -> str:
-    return listed.owner.name if listed.owner else "The desk itself"
+    return listed.owner.name if listed.owner else _("The desk itself")
 
 
 def _here(job: Job, query: Mapping[str, object]) -> str:
@@ -190,8 +194,8 @@ def _filters(job: Job, items: Items) -> list[Chip]:
     if not job.failed and not items.only_failed:
         return []
     return [
-        ("All", _here(job, {}), not items.only_failed, job.total),
-        ("Not done", _here(job, {"show": "failed"}), items.only_failed, job.failed),
+        (_("All"), _here(job, {}), not items.only_failed, job.total),
+        (_("Not done"), _here(job, {"show": "failed"}), items.only_failed, job.failed),
     ]
 
 
@@ -203,6 +207,6 @@ def _item(item: JobItem, kind: Kind, *, ended: bool) -> ItemRow:
         label=words().say(kind.label(item)),
         url=url,
         standing=LEFT if ended and outcome is None else OUTCOMES[outcome],
-        said=" ".join(words().say(unpack(one)) for one in item.said),
+        said=words().sentences(*(words().say(unpack(one)) for one in item.said)),
         at=item.at,
     )

@@ -12,6 +12,7 @@ from webapp.accounts.models import Account
 from webapp.columns import UtcDateTime
 from webapp.errors import NotFound
 from webapp.jobs.models import Job, JobItem, Outcome
+from webapp.wording import _
 
 PAGE_SIZE = 20
 ITEMS_ON_A_PAGE = 50
@@ -53,7 +54,7 @@ def job_of(session: Session, job_id: str, viewer: Account) -> Listed:
     """One job; raises :class:`~webapp.errors.NotFound` also for somebody else's."""
     found = session.exec(_listed().where(Job.id == job_id, visible_to(viewer))).first()
     if found is None:
-        raise NotFound("There is no such job.")
+        raise NotFound(_("There is no such job."))
     return Listed(*found)
 
 

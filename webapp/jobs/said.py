@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from certlifecycle import Event, Money, Sentence, State
+from certlifecycle import Event, Money, Sentence, State, say
 from webapp.certificates.models import History
 from webapp.wording import happened
 
@@ -24,7 +24,7 @@ class Deed:
 def tell(row: History) -> Sentence:
     """Who did what, and when."""
     deed = Deed(row.event, State(row.to_state))
-    return Sentence("{deed} by {who}, {at}.", {"deed": deed, "who": row.actor_name, "at": row.at})
+    return say("{deed} by {who}, {at}.", deed=deed, who=row.actor_name, at=row.at)
 
 
 def pack(sentence: Sentence) -> dict[str, Any]:

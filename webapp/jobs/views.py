@@ -9,6 +9,7 @@ from webapp.htmx import go_to, live_page, tagged
 from webapp.jobs import present, queries
 from webapp.jobs.blueprint import blueprint
 from webapp.jobs.book import file_of
+from webapp.wording import _
 
 
 @blueprint.get("")
@@ -43,9 +44,9 @@ def stop(job_id: str) -> BaseResponse:
     with parts().database.reading() as session:
         queries.job_of(session, job_id, account())
     if parts().jobs.stop(job_id, account()):
-        flash("Stopped.", "success")
+        flash(_("Stopped."), "success")
     else:
-        flash("It had ended already; there was nothing left to stop.", "info")
+        flash(_("It had ended already; there was nothing left to stop."), "info")
     return go_to(url_for("jobs.details", job_id=job_id))
 
 
@@ -55,7 +56,7 @@ def file(job_id: str) -> Response:
     with parts().database.reading() as session:
         job = queries.job_of(session, job_id, account()).job
     if not present.has_file(job):
-        raise NotFound("The file is not kept any more.", "Have it made again.")
+        raise NotFound(_("The file is not kept any more."), _("Have it made again."))
     response = Response(file_of(parts().database, job_id), mimetype="text/csv")
     response.headers.set("Content-Disposition", "attachment", filename=job.file_name)
     response.headers.set("Cache-Control", "no-store")

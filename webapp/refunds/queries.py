@@ -16,6 +16,7 @@ from webapp.desk import File
 from webapp.errors import NotFound
 from webapp.payments.models import Payout
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.wording import _
 
 PAGE_SIZE = 20
 
@@ -63,7 +64,7 @@ def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile
         .where(Refund.id == refund_id, visible_to(viewer))
     ).first()
     if refund is None:
-        raise NotFound("There is no such refund.")
+        raise NotFound(_("There is no such refund."))
     file = parts().desk.open_file(session, refund.certificate_id)
     return RefundFile(refund, file, tuple(approvals_of(session, refund)), tuple(payouts_of(session, [refund.id])))
 

@@ -256,9 +256,10 @@ def _request(certificate: Certificate) -> Request | None:
     try:
         parsed = read_csr(certificate.csr_pem, certificate.names)
     except CsrRejected as rejected:
-        return Request(certificate.key_description or "", None, [], (), rejected.problem)
+        return Request(certificate.key_description or "", None, [], (), words().say(rejected.sentences[0]))
     asked = [(display_name(name), None, name in parsed.certificate_names) for name in parsed.names]
-    return Request(parsed.key_description, parsed.common_name, asked, parsed.notes, None)
+    notes = tuple(words().say(note) for note in parsed.notes)
+    return Request(words().retell(parsed.key_description), parsed.common_name, asked, notes, None)
 
 
 def policy_now(file: File, policy: RefundPolicy, now: datetime) -> str | None:
