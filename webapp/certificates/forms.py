@@ -59,7 +59,7 @@ class RevocationForm(VersionForm):
 
     reason = RadioField(
         lazy("Reason"),
-        choices={reason.value: REVOCATION_WORDS.lazily(reason) for reason in RevocationReason},
+        choices=lambda: {reason.value: REVOCATION_WORDS[reason] for reason in RevocationReason},
         # The field's own check would speak of a choice that is not valid to somebody who has not made one.
         validate_choice=False,
         validators=[

@@ -27,7 +27,7 @@ class RefundForm(VersionForm):
 
     reason_code = RadioField(
         lazy("Which fits best?"),
-        choices={reason.value: REASON_WORDS.lazily(reason) for reason in REASON_WORDS},
+        choices=lambda: {reason.value: REASON_WORDS[reason] for reason in REASON_WORDS},
         validators=[InputRequired(lazy("Choose what fits best."))],
     )
     reason = TextAreaField(
