@@ -16,6 +16,7 @@ from webapp.desk import By
 from webapp.errors import Forbidden, Superseded
 from webapp.htmx import wants_fragment
 from webapp.parts import Parts
+from webapp.wording import _
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -95,7 +96,7 @@ def install(app: Flask) -> None:
             return _to_sign_in()
         roles = getattr(view, "roles", None)
         if roles is not None and g.account.role not in roles:
-            raise Forbidden("This page is not for your role.", "Go back to the start page.")
+            raise Forbidden(_("This page is not for your role."), _("Go back to the start page."))
         return None
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from certlifecycle import Money
+from certlifecycle import Money, phrase
+from webapp.wording import _
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +39,23 @@ PRODUCTS: Mapping[str, Product] = {
     for product in (
         Product(
             "dv",
-            "DV certificate",
-            "One domain name. We check that you control the domain.",
+            phrase("DV certificate"),
+            phrase("One domain name. We check that you control the domain."),
             268,
             200,
             by_reviewer=False,
         ),
         Product(
             "ov",
-            "OV certificate",
-            "One domain name. We check the domain and your organisation.",
+            phrase("OV certificate"),
+            phrase("One domain name. We check the domain and your organisation."),
             1280,
             200,
         ),
         Product(
             "wildcard",
-            "DV wildcard certificate",
-            "A domain and every name directly below it.",
+            phrase("DV wildcard certificate"),
+            phrase("A domain and every name directly below it."),
             1580,
             200,
             wildcard=True,
@@ -62,6 +63,14 @@ PRODUCTS: Mapping[str, Product] = {
         ),
     )
 }
+
+
+def product_words(name: str) -> str:
+    """A product's name as an order holds it, in the reader's language where it is one of ours."""
+    return _(name) if name in _OUR_NAMES else name
+
+
+_OUR_NAMES = frozenset(product.name for product in PRODUCTS.values())
 
 
 def suffices_automatically(product: str) -> bool:

@@ -9,12 +9,14 @@ from sqlmodel import Session, col, func, select
 from certlifecycle import REVIEWERS, Role, State
 from webapp.access import parts
 from webapp.accounts.models import Account
+from webapp.catalogue import product_words
 from webapp.certificates.models import Certificate, History
 from webapp.htmx import wants_fragment
 from webapp.jobs.models import Job
 from webapp.jobs.queries import under_way
 from webapp.live.tickets import issue_ticket
 from webapp.outbox.queries import how_much_is_stuck
+from webapp.wording import _
 
 THEMES = ("auto", "light", "dark")
 
@@ -23,6 +25,7 @@ NavItem = tuple[str, str, bool, int | None]
 
 def install(app: Flask) -> None:
     """Register the context processor, and note what is known before a page reads anything."""
+    app.jinja_env.filters["product"] = product_words
 
     @app.before_request
     def remember_since() -> None:
@@ -82,13 +85,13 @@ def navigation(viewer: Account | None, subject: str) -> list[NavItem]:
     if viewer.role in REVIEWERS:
         with parts().database.reading() as session:
             places = [
-                ("Review", "review.queue", how_much_waits(session)),
-                ("Certificates", "certificates.list_certificates", None),
-                ("Figures", "figures.page", None),
+                (_("Review"), "review.queue", how_much_waits(session)),
+                (_("Certificates"), "certificates.list_certificates", None),
+                (_("Figures"), "figures.page", None),
             ]
             if viewer.role == Role.ADMIN:
-                places.append(("Payments", "payments.overview", None))
-                places.append(("Outbox", "outbox.outbox", how_much_is_stuck(session)))
+                places.append((_("Payments"), "payments.overview", None))
+                places.append((_("Outbox"), "outbox.outbox", how_much_is_stuck(session)))
     else:
         places = [
             ("Home", "home", None),

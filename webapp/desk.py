@@ -36,6 +36,7 @@ from webapp.errors import DeskError, Forbidden, NotFound, NothingDue, Superseded
 from webapp.hindrances import Hindrance
 from webapp.recording import Change, Handed, evidence_of, record
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.wording import _
 from webapp.work import Work
 
 WORK_DUE_IN = {
@@ -113,7 +114,7 @@ class Desk:
             .where(Certificate.id == certificate_id)
         ).first()
         if found is None:
-            raise NotFound("There is no such certificate.")
+            raise NotFound(_("There is no such certificate."))
         certificate, purchase = found
         refund = latest_refund(session, certificate)
         return File(certificate, purchase, refund, tuple(approvals_of(session, refund)))

@@ -8,10 +8,11 @@ from flask import Flask, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from certlifecycle import EventRefused
+from certlifecycle import EventRefused, phrase
+from webapp.certificates.models import History
 from webapp.errors import DeskError, Superseded
 from webapp.htmx import wants_fragment
-from webapp.wording import EVENT_WORDS, STATE_WORDS, happened, words
+from webapp.wording import EVENT_WORDS, STATE_WORDS, _, actor_name, happened, words
 
 log = logging.getLogger("desk")
 
@@ -26,40 +27,40 @@ class Words(NamedTuple):
 
 WORDS = {
     400: Words(
-        "This request could not be read",
-        "Something in it was not what the desk expects.",
-        "Go back, check what you entered, and send it again.",
+        phrase("This request could not be read"),
+        phrase("Something in it was not what the desk expects."),
+        phrase("Go back, check what you entered, and send it again."),
     ),
-    403: Words("Not for you", "You may not do this.", "Go back to the start page."),
+    403: Words(phrase("Not for you"), phrase("You may not do this."), phrase("Go back to the start page.")),
     404: Words(
-        "Nothing here",
-        "There is no such page, or it belongs to somebody else.",
-        "Check the address, or look for it in your lists.",
+        phrase("Nothing here"),
+        phrase("There is no such page, or it belongs to somebody else."),
+        phrase("Check the address, or look for it in your lists."),
     ),
     405: Words(
-        "Not this way",
-        "This address does not take that kind of request.",
-        "Go back and use the page's own buttons.",
+        phrase("Not this way"),
+        phrase("This address does not take that kind of request."),
+        phrase("Go back and use the page’s own buttons."),
     ),
     409: Words(
-        "Not possible any more",
-        "The certificate is not in the state that this needs.",
-        "Look at the certificate as it is now.",
+        phrase("Not possible any more"),
+        phrase("The certificate is not in the state that this needs."),
+        phrase("Look at the certificate as it is now."),
     ),
     413: Words(
-        "Too large",
-        "What was sent is larger than the desk takes.",
-        "A CSR has a few thousand characters, a file of orders 20 MiB at most. Check which file you chose.",
+        phrase("Too large"),
+        phrase("What was sent is larger than the desk takes."),
+        phrase("A CSR has a few thousand characters, a file of orders 20 MiB at most. Check which file you chose."),
     ),
     422: Words(
-        "Something is missing",
-        "The form was not filled in as needed.",
-        "Go back and correct it.",
+        phrase("Something is missing"),
+        phrase("The form was not filled in as needed."),
+        phrase("Go back and correct it."),
     ),
     500: Words(
-        "The desk made a mistake",
-        "Nothing that you did just now was recorded.",
-        "Try again in a minute. If it happens again, tell us the reference.",
+        phrase("The desk made a mistake"),
+        phrase("Nothing that you did just now was recorded."),
+        phrase("Try again in a minute. If it happens again, tell us the reference."),
     ),
 }
 
@@ -76,7 +77,9 @@ def install(app: Flask) -> None:
 def show(code: int, text: Words, reference: str | None = None) -> tuple[str, int]:
     """Render an error as a page or, for htmx, as a notice."""
     template = "errors/_error.html" if wants_fragment() else "errors/error.html"
-    context = text._asdict() | {"code": code, "action": _way_on(code), "reference": reference}
+    # Texts of the table above are looked up; those that were made for the occasion already are.
+    context: dict[str, object] = {name: _(part) for name, part in text._asdict().items()}
+    context |= {"code": code, "action": _way_on(code), "reference": reference}
     return render_template(template, **context), code
 
 
@@ -84,8 +87,8 @@ def _way_on(code: int) -> tuple[str, str]:
     """A link to go on with: to the certificate that was refused something, else to the start page."""
     certificate_id = (request.view_args or {}).get("certificate_id")
     if code == 409 and certificate_id is not None:
-        return "To the certificate", url_for("certificates.details", certificate_id=certificate_id)
-    return "To the start page", url_for("home")
+        return _("To the certificate"), url_for("certificates.details", certificate_id=certificate_id)
+    return _("To the start page"), url_for("home")
 
 
 def _desk_error(error: DeskError) -> tuple[str, int]:
@@ -97,19 +100,23 @@ def _desk_error(error: DeskError) -> tuple[str, int]:
 
 def tell_rows(error: Superseded) -> str:
     """Who did what, and when, since the page was made."""
-    told = [
-        f"{happened(row.event, row.to_state)} by {row.actor_name}, {words().instant(row.at)}." for row in error.rows
-    ]
-    return " ".join([error.detail, *told])
+    return words().sentences(error.detail, *(tell_row(row) for row in error.rows))
+
+
+def tell_row(row: History) -> str:
+    """Who did what, and when."""
+    what, who = happened(row.event, row.to_state), actor_name(row.actor_name)
+    return _("{deed} by {who}, {at}.", deed=what, who=who, at=row.at)
 
 
 def _event_refused(error: EventRefused) -> tuple[str, int]:
     permission = error.permission
     why = [words().say(one.sentence) for one in (*permission.refusals, *permission.missing)]
     tried, state = EVENT_WORDS[permission.event], STATE_WORDS[permission.state]
-    instead = ", ".join(EVENT_WORDS[event] for event in error.instead)
-    explanation = f"“{tried}” is not possible: the certificate stands at “{state}”. {' '.join(why)}"
-    advice = f"Possible now: {instead}." if instead else "There is nothing for you to do here now."
+    instead = [EVENT_WORDS[event] for event in error.instead]
+    refused = _("“{tried}” is not possible: the certificate stands at “{state}”.", tried=tried, state=state)
+    explanation = words().sentences(refused, *why)
+    advice = _("Possible now: {events}.", events=instead) if instead else _("There is nothing for you to do here now.")
     return show(409, Words(WORDS[409].title, explanation, advice))
 
 
@@ -117,9 +124,9 @@ def _csrf_error(_error: CSRFError) -> tuple[str, int]:
     return show(
         400,
         Words(
-            "This form is too old",
-            "It was made before you signed in, or in another session. Nothing was recorded.",
-            "Go back, load the page again, and send the form once more.",
+            phrase("This form is too old"),
+            phrase("It was made before you signed in, or in another session. Nothing was recorded."),
+            phrase("Go back, load the page again, and send the form once more."),
         ),
     )
 

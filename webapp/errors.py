@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 
+from certlifecycle import phrase
 from webapp.certificates.models import History
+from webapp.wording import _
 
 
 class DeskError(Exception):
-    """A refusal with a status code and a text for whoever asked. ``advice`` says what to do next."""
+    """A refusal with a status code and a text for whoever asked. ``advice`` says what to do next.
+
+    ``title`` is looked up when it is shown; the other two are in the reader's language already.
+    """
 
     status = 400
-    title = "That did not work"
+    title = phrase("That did not work")
 
     def __init__(self, detail: str, advice: str = "") -> None:
         super().__init__(detail)
@@ -21,14 +26,14 @@ class NotFound(DeskError):
     """There is no such thing, or it belongs to somebody else: the asker cannot tell which."""
 
     status = 404
-    title = "Nothing here"
+    title = phrase("Nothing here")
 
 
 class Forbidden(DeskError):
     """The asker may not do this; that the thing exists is no secret."""
 
     status = 403
-    title = "Not for you"
+    title = phrase("Not for you")
 
 
 class NothingDue(DeskError):
@@ -45,11 +50,11 @@ class Superseded(DeskError):
     """Somebody else was first. ``rows`` are the changes that happened since the asker looked, the oldest first."""
 
     status = 409
-    title = "Somebody was faster"
+    title = phrase("Somebody was faster")
 
     def __init__(self, rows: Sequence[History]) -> None:
         self.rows = tuple(rows)
         super().__init__(
-            "This certificate has changed since the page was made.",
-            "Look at what happened, then decide again. Nothing that you did just now was recorded.",
+            _("This certificate has changed since the page was made."),
+            _("Look at what happened, then decide again. Nothing that you did just now was recorded."),
         )

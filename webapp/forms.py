@@ -12,6 +12,7 @@ from wtforms.widgets import HiddenInput
 from webapp.wording import lazy, words
 
 LONGEST_TEXT = 2000
+TOO_LONG = lazy("This is too long: at most {most} characters.", most=f"{LONGEST_TEXT:,}")
 LARGEST_VERSION = 2**31 - 1
 
 

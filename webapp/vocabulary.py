@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from certlifecycle import Event, State, phrase
+from certlifecycle import Event, Role, State, phrase
 
 
 def phrases(one: str, many: str) -> tuple[str, str]:
@@ -67,6 +67,14 @@ HAPPENED = {
     Event.KEEP_CERTIFICATE: phrase("Certificate kept"),
 }
 """An event in a history."""
+
+ROLES = {
+    Role.CUSTOMER: phrase("customer"),
+    Role.REVIEWER: phrase("reviewer"),
+    Role.ADMIN: phrase("admin"),
+    Role.SYSTEM: phrase("system"),
+}
+"""In what capacity somebody acts."""
 
 STATE_NAMES = {
     State.PENDING: phrase("pending"),

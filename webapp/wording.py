@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -21,9 +22,10 @@ from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
 from markupsafe import escape
 
-from certlifecycle import Event, Money, Sentence, State, phrase
+from certlifecycle import SYSTEM, Event, Money, Sentence, State, phrase
 from webapp import vocabulary
 from webapp.locales.catalogues import ENGLISH, Catalogue
+from webapp.retelling import Recogniser, Stored
 from webapp.vocabulary import AGO, AHEAD, LEFT, Span
 
 
@@ -35,6 +37,7 @@ class Wording:
         self.locale = catalogue.locale
         self.language = catalogue.tag
         self._texts = catalogue.translations
+        self._stored = Recogniser(catalogue.stored)
         # Lists tell the same instants again and again.
         self.instant = lru_cache(maxsize=2048)(self._instant)
         self.day = lru_cache(maxsize=2048)(self._day)
@@ -94,6 +97,8 @@ class Wording:
         match value:
             case Sentence():
                 return self.say(value)
+            case Stored():
+                return self.retell(value)
             case State():
                 return self.gettext(vocabulary.STATE_NAMES[value])
             case Event():
@@ -110,6 +115,27 @@ class Wording:
                 return self.pgettext("between the items of a list", ", ").join(self.show(one) for one in value)
             case _:
                 return str(value)
+
+    def sentences(self, *several: str) -> str:
+        """Sentences one after the other, with the gap between them that the language has."""
+        told = ""
+        for one in filter(None, several):
+            told = self.pgettext("two sentences", "{first} {second}", first=told, second=one) if told else one
+        return told
+
+    def retell(self, text: str) -> str:
+        """A text from the database, with those of its sentences translated that are the desk's own."""
+        if self.locale.language == ENGLISH.locale.language:
+            return text
+        return "\n".join(self._retold(line) for line in self._stored.find(text))
+
+    def _retold(self, line: tuple[Sentence | str, ...]) -> str:
+        told = self.say(line[0])
+        for before, one in pairwise(line):
+            # Around what people wrote in their own language stays the space that they left.
+            own = isinstance(before, str) or isinstance(one, str)
+            told = f"{told} {self.say(one)}" if own else self.sentences(told, self.say(one))
+        return told
 
     # Time
 
@@ -256,6 +282,7 @@ class Vocabulary(Mapping[Key, str]):
 STATE_WORDS = Vocabulary(vocabulary.STATES)
 EVENT_WORDS = Vocabulary(vocabulary.EVENTS)
 HAPPENED = Vocabulary(vocabulary.HAPPENED)
+ROLE_WORDS = Vocabulary(vocabulary.ROLES)
 
 
 def relative(value: datetime, now: datetime) -> str:
@@ -270,14 +297,21 @@ def happened(event: str, to_state: State) -> str:
     return HAPPENED[event]
 
 
+def actor_name(name: str) -> str:
+    """Somebody's name as it is; what the desk's own workers call themselves, in the language of whoever asks."""
+    return _("The desk") if name == SYSTEM.name else name
+
+
 # In templates
 
 
 def install(app: Flask, wording: Wording, choose: Callable[[], Wording] | None = None) -> None:
     """Give the templates their words: those that ``choose`` finds for whoever asks, or the same for everybody.
 
-    The filters ``instant``, ``day``, ``money`` and ``say`` answer plain text. ``_``, ``ngettext`` and ``pgettext``
-    escape a text and its values where the template is HTML; a value that is markup already stays as it is.
+    The filters ``instant``, ``day``, ``money``, ``number``, ``listed``, ``told`` (a stored text) and ``say`` answer
+    plain text. ``_``,
+    ``ngettext`` and ``pgettext`` escape a text and its values where the template is HTML; a value that is markup
+    already stays as it is.
     """
     app.extensions["wording"] = choose or (lambda: wording)
     app.jinja_env.filters.update(
@@ -287,6 +321,8 @@ def install(app: Flask, wording: Wording, choose: Callable[[], Wording] | None =
         money=lambda minor, currency: words().money(Money(minor, currency)),
         number=lambda value: words().number(value),
         say=lambda sentence: words().say(sentence),
+        told=lambda text: words().retell(text),
+        listed=lambda several: words().show(list(several)),
     )
     app.jinja_env.globals.update(
         _=_in_template,
@@ -297,6 +333,7 @@ def install(app: Flask, wording: Wording, choose: Callable[[], Wording] | None =
         languages=(),
         STATE_WORDS=STATE_WORDS,
         EVENT_WORDS=EVENT_WORDS,
+        ROLE_WORDS=ROLE_WORDS,
         happened=happened,
     )
 

@@ -33,9 +33,9 @@ def zones() -> frozenset[str]:
     return frozenset(name for region in _cities(Locale.parse("en")).values() for name, _city in region) | {"UTC"}
 
 
-def zone_choices() -> Mapping[str, list[tuple[str, str]]]:
-    """(name, city) of every zone, under the names of the continents, for whoever asks."""
-    return {_(REGIONS[region]): cities for region, cities in _cities(words().locale).items()}
+def zone_choices() -> dict[str, dict[str, str]]:
+    """The city of every zone by its name, under the names of the continents, for whoever asks."""
+    return {_(REGIONS[region]): dict(cities) for region, cities in _cities(words().locale).items()}
 
 
 @lru_cache(maxsize=16)

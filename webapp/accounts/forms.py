@@ -35,10 +35,7 @@ class PreferencesForm(DeskForm):
 
     def __init__(self, account: Account | None = None) -> None:
         super().__init__(obj=account)
-        own = [(one.tag, one.name) for one in offered_here().offered.values()]
-        self.language.choices = [("", _("As my browser asks for")), *own]
-        zone = parts().settings.timezone
-        self.timezone.choices = {
-            "": [("", _("As the shop: {zone}", zone=zone)), ("UTC", "UTC")],
-            **zone_choices(),
-        }
+        own = {one.tag: one.name for one in offered_here().offered.values()}
+        self.language.choices = {"": _("As my browser asks for"), **own}
+        shops = _("As the shop: {zone}", zone=parts().settings.timezone)
+        self.timezone.choices = {"": shops, "UTC": "UTC", **zone_choices()}

@@ -11,7 +11,7 @@ from webapp.accounts.forms import SignInForm
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import NOBODY, fits
 from webapp.paths import own_path
-from webapp.wording import words
+from webapp.wording import _, words
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -42,7 +42,7 @@ def sign_in_post() -> tuple[str, int] | Response:
         ).first()
     right = fits(account.password_hash if account else NOBODY, form.password.data or "")
     if account is None or not right:
-        message = "This email address and password do not belong together."
+        message = _("This email address and password do not belong together.")
         form.form_errors.append(message)
         return _page(form), 422
     with desk.database.writing() as writing:
@@ -75,7 +75,7 @@ def sign_out() -> Response:
     with desk.database.writing() as writing:
         sessions.end(writing, g.session_key, desk.desk.clock())
     session.clear()
-    flash("You are signed out.", "success")
+    flash(_("You are signed out."), "success")
     response = redirect(url_for("accounts.sign_in"), 303)
     sessions.clear_cookie(response, desk.settings)
     return response

@@ -39,6 +39,7 @@ from webapp.authorities.validity import granted_validity, max_validity, not_afte
 from webapp.certificates.csr import MAX_NAMES, CsrRejected, read_csr
 from webapp.certificates.names import read_domain
 from webapp.db import Database, rows_changed
+from webapp.retelling import stored
 
 MAX_ORDER_KEY_LENGTH = 200
 
@@ -99,15 +100,15 @@ class BuiltinAuthority:
     def submit(self, order_key: str, csr_pem: str, names: Sequence[str], validity_days: int) -> str:
         """Take an order in; see the port. Orders that can never be met are refused here."""
         if not 1 <= len(order_key) <= MAX_ORDER_KEY_LENGTH:
-            raise AuthorityRefused(f"An order key has 1 to {MAX_ORDER_KEY_LENGTH} characters.")
+            raise AuthorityRefused(stored("An order key has 1 to {most} characters.", most=MAX_ORDER_KEY_LENGTH))
         if validity_days < 1:
-            raise AuthorityRefused("A certificate is valid for at least one day.")
+            raise AuthorityRefused(stored("A certificate is valid for at least one day."))
         if len(names) > MAX_NAMES:
-            raise AuthorityRefused(f"A certificate has at most {MAX_NAMES} names.")
+            raise AuthorityRefused(stored("A certificate has at most {most} names.", most=MAX_NAMES))
         try:
             csr = read_csr(csr_pem, names)
         except CsrRejected as fault:
-            raise AuthorityRefused(fault.problem) from fault
+            raise AuthorityRefused(str(fault)) from fault
         now = self._clock()
         order = CaCertificate(
             order_key=order_key,
@@ -118,10 +119,10 @@ class BuiltinAuthority:
             submitted_at=now,
         )
         with _database_trouble():
-            stored = self._by_order_key(order_key) or self._insert(order)
-        if (stored.csr_pem, stored.names) != (order.csr_pem, order.names):
-            raise AuthorityRefused("This order was handed in before with another CSR or for other names.")
-        return stored.ref
+            kept = self._by_order_key(order_key) or self._insert(order)
+        if (kept.csr_pem, kept.names) != (order.csr_pem, order.names):
+            raise AuthorityRefused(stored("This order was handed in before with another CSR or for other names."))
+        return kept.ref
 
     def advance(self, ref: str) -> Progress:
         """Sign the certificate if nobody has yet, and hand out the one that was stored first.
@@ -135,7 +136,7 @@ class BuiltinAuthority:
                 self._store_issued(ref, self._sign(self._by_ref(ref)))
                 pem = self._pem_of(ref)
         if pem is None:
-            raise AuthorityUnavailable("The certificate was signed, but could not be stored.")
+            raise AuthorityUnavailable(stored("The certificate was signed, but could not be stored."))
         return Issued(read_issued(pem))
 
     # Revocation
@@ -183,7 +184,7 @@ class BuiltinAuthority:
         with self._database.reading() as session:
             order = session.get(CaCertificate, ref)
         if order is None:
-            raise AuthorityRefused("This authority does not know the order.")
+            raise AuthorityRefused(stored("This authority does not know the order."))
         return order
 
     def _pem_of(self, ref: str) -> str | None:
@@ -208,10 +209,12 @@ class BuiltinAuthority:
         not_before = self._clock().replace(microsecond=0)
         validity = granted_validity(not_before, order.validity_days)
         if not_after(not_before, validity) > issuing.certificate.not_valid_after_utc:
-            raise AuthorityUnavailable("The authority's own certificate ends too soon; it has to be renewed first.")
+            raise AuthorityUnavailable(
+                stored("The authority's own certificate ends too soon; it has to be renewed first.")
+            )
         public_key = x509.load_pem_x509_csr(order.csr_pem.encode("ascii")).public_key()
         if not isinstance(public_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-            raise AuthorityRefused("The key in the CSR is of a type that public certificates may not carry.")
+            raise AuthorityRefused(stored("The key in the CSR is of a type that public certificates may not carry."))
         leaf = leaf_certificate(
             public_key, order.names, issuing.key, issuing.certificate, self._url, not_before, validity
         )
@@ -264,4 +267,4 @@ def _database_trouble() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, sa.exc.TimeoutError) as error:
-        raise AuthorityUnavailable("The built-in authority cannot reach its database; try again.") from error
+        raise AuthorityUnavailable(stored("The built-in authority cannot reach its database; try again.")) from error

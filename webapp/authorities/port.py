@@ -17,8 +17,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from certlifecycle import RevocationReason
+from certlifecycle import RevocationReason, phrase
 from webapp.certificates.names import NameRejected, read_domain
+from webapp.retelling import stored
 
 MAX_CHAIN_BYTES = 64 * 1024
 MAX_CHAIN_LENGTH = 6
@@ -37,11 +38,13 @@ REASON_CODES = {
 """The CRLReason numbers of RFC 5280, section 5.3.1. There a CRL entry omits the extension rather than say 0."""
 
 REASON_SENTENCES = {
-    RevocationReason.UNSPECIFIED: "None of the other reasons fits, or you do not want to give one.",
-    RevocationReason.KEY_COMPROMISE: "The private key was lost, or somebody else may have seen it.",
-    RevocationReason.AFFILIATION_CHANGED: "The organisation named in the certificate has changed its name or owner.",
-    RevocationReason.SUPERSEDED: "Another certificate has replaced this one.",
-    RevocationReason.CESSATION_OF_OPERATION: "The website is no longer run, or the domain is no longer yours.",
+    RevocationReason.UNSPECIFIED: phrase("None of the other reasons fits, or you do not want to give one."),
+    RevocationReason.KEY_COMPROMISE: phrase("The private key was lost, or somebody else may have seen it."),
+    RevocationReason.AFFILIATION_CHANGED: phrase(
+        "The organisation named in the certificate has changed its name or owner."
+    ),
+    RevocationReason.SUPERSEDED: phrase("Another certificate has replaced this one."),
+    RevocationReason.CESSATION_OF_OPERATION: phrase("The website is no longer run, or the domain is no longer yours."),
 }
 """What each reason means, for the customer who chooses one."""
 
@@ -268,7 +271,7 @@ def check_issued(chain_pem: str, csr_pem: str, names: Sequence[str], now: dateti
     certificates = _load_chain(issued.chain_pem)
     leaf = certificates[0]
     if _spki(leaf) != _spki(x509.load_pem_x509_csr(csr_pem.encode("ascii"))):
-        raise BadCertificate("The certificate holds another key than the CSR.")
+        raise BadCertificate(stored("The certificate holds another key than the CSR."))
     _check_names(leaf, names)
     _check_signatures(certificates)
     _check_validity(issued, now)
@@ -277,14 +280,16 @@ def check_issued(chain_pem: str, csr_pem: str, names: Sequence[str], now: dateti
 
 def _load_chain(chain_pem: str) -> list[x509.Certificate]:
     if len(chain_pem) > MAX_CHAIN_BYTES:
-        raise BadCertificate("The certificate chain is too large.")
+        raise BadCertificate(stored("The certificate chain is too large."))
     try:
         certificates = x509.load_pem_x509_certificates(chain_pem.encode("ascii"))
     except Exception as error:
         # The library raises much that is no ValueError, InvalidVersion for one.
-        raise BadCertificate("The certificate chain cannot be read.") from error
+        raise BadCertificate(stored("The certificate chain cannot be read.")) from error
     if len(certificates) > MAX_CHAIN_LENGTH:
-        raise BadCertificate(f"The certificate chain has {len(certificates)} certificates, which is too many.")
+        raise BadCertificate(
+            stored("The certificate chain has {count} certificates, which is too many.", count=len(certificates))
+        )
     return certificates
 
 
@@ -302,7 +307,7 @@ def _spki(holder: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
     try:
         return holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except Exception as error:
-        raise BadCertificate("The key in the certificate cannot be read.") from error
+        raise BadCertificate(stored("The key in the certificate cannot be read.")) from error
 
 
 def _check_names(leaf: x509.Certificate, names: Sequence[str]) -> None:
@@ -310,9 +315,9 @@ def _check_names(leaf: x509.Certificate, names: Sequence[str]) -> None:
         general_names = list(leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
         is_ca = _is_ca(leaf)
     except Exception as error:
-        raise BadCertificate("The names in the certificate cannot be read.") from error
+        raise BadCertificate(stored("The names in the certificate cannot be read.")) from error
     if is_ca:
-        raise BadCertificate("The certificate is one of a certificate authority, not of a server.")
+        raise BadCertificate(stored("The certificate is one of a certificate authority, not of a server."))
     borne = {name.value.lower() if isinstance(name, x509.DNSName) else repr(name) for name in general_names}
     try:
         ordered = {read_domain(name) for name in names}
@@ -333,22 +338,22 @@ def _is_ca(certificate: x509.Certificate) -> bool:
 
 def _check_signatures(certificates: list[x509.Certificate]) -> None:
     if len(certificates) < 2:
-        raise BadCertificate("The certificate came without the certificate of its issuer.")
+        raise BadCertificate(stored("The certificate came without the certificate of its issuer."))
     for certificate, issuer in pairwise(certificates):
         try:
             certificate.verify_directly_issued_by(issuer)
             is_ca = _is_ca(issuer)
         except InvalidSignature:
-            raise BadCertificate("The certificate is not signed by the issuer that came with it.") from None
+            raise BadCertificate(stored("The certificate is not signed by the issuer that came with it.")) from None
         except Exception as error:
-            raise BadCertificate("The certificate was not issued by the issuer that came with it.") from error
+            raise BadCertificate(stored("The certificate was not issued by the issuer that came with it.")) from error
         if not is_ca:
-            raise BadCertificate("The issuer's certificate is not one of a certificate authority.")
+            raise BadCertificate(stored("The issuer’s certificate is not one of a certificate authority."))
 
 
 def _check_validity(issued: IssuedCertificate, now: datetime) -> None:
     if issued.not_before > now.astimezone(UTC) + CLOCK_SKEW:
-        raise BadCertificate(f"The certificate is not valid before {issued.not_before:%Y-%m-%d %H:%M} UTC.")
+        raise BadCertificate(stored("The certificate is not valid before {instant}.", instant=issued.not_before))
     # The second of notAfter still counts.
     if issued.not_after + timedelta(seconds=1) <= now.astimezone(UTC):
-        raise BadCertificate(f"The certificate was valid only until {issued.not_after:%Y-%m-%d %H:%M} UTC.")
+        raise BadCertificate(stored("The certificate was valid only until {instant}.", instant=issued.not_after))

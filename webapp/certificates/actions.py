@@ -8,7 +8,7 @@ from flask import url_for
 from certlifecycle import REFUND_STATES, REVIEWERS, Case, Event, State, declared_transitions, judge, may_do
 from webapp.accounts.models import Account
 from webapp.desk import File
-from webapp.wording import words
+from webapp.wording import _, words
 
 WAITING_FOR_REVIEW = (State.SUBMITTED, State.REFUND_REQUESTED)
 WAITING_FOR_OTHERS = (State.SUBMITTED, State.VERIFIED, State.REVOKING)
@@ -40,11 +40,11 @@ def _actions_of_reviewer(file: File, case: Case) -> list[Action]:
     found = []
     if state in WAITING_FOR_REVIEW:
         url = url_for("review.item", certificate_id=key)
-        found.append(Action("review", "Review", url, "user-round-search", "primary"))
+        found.append(Action("review", _("Review"), url, "user-round-search", "primary"))
     if file.refund is not None:
         url = url_for("refunds.details", refund_id=file.refund.id)
-        found.append(Action("follow", "See the refund", url, "receipt-text"))
-    return [*found, *_asked(case, key, [(Event.REVOKE, "Revoke", "certificates.revoke", "ban")])]
+        found.append(Action("follow", _("See the refund"), url, "receipt-text"))
+    return [*found, *_asked(case, key, [(Event.REVOKE, _("Revoke"), "certificates.revoke", "ban")])]
 
 
 def _actions_of_customer(file: File, case: Case) -> list[Action]:
@@ -53,22 +53,22 @@ def _actions_of_customer(file: File, case: Case) -> list[Action]:
     found = []
     if state is State.ISSUED:
         url = url_for("certificates.chain", certificate_id=key)
-        found.append(Action("download", "Download the certificate", url, "download"))
+        found.append(Action("download", _("Download the certificate"), url, "download"))
     if file.refund is not None and state in REFUND_STATES:
         url = url_for("refunds.details", refund_id=file.refund.id)
-        label = "See why, and what now" if state is State.REJECTED else "Follow the refund"
+        label = _("See why, and what now") if state is State.REJECTED else _("Follow the refund")
         found.append(Action("follow", label, url, "receipt-text"))
         if state is State.REFUND_REQUESTED:
-            found.append(Action("withdraw_refund", "Withdraw the application", url, "undo-2"))
+            found.append(Action("withdraw_refund", _("Withdraw the application"), url, "undo-2"))
         if state is State.REJECTED:
-            found.append(Action("keep_certificate", "Keep the certificate", url, "shield-check"))
+            found.append(Action("keep_certificate", _("Keep the certificate"), url, "shield-check"))
     found += _asked(
         case,
         key,
         [
-            (Event.SUBMIT, "Submit for verification", "certificates.submit", "arrow-right"),
-            (Event.WITHDRAW_SUBMISSION, "Withdraw the submission", "certificates.withdraw_submission", "undo-2"),
-            (Event.REVOKE, "Revoke", "certificates.revoke", "ban"),
+            (Event.SUBMIT, _("Submit for verification"), "certificates.submit", "arrow-right"),
+            (Event.WITHDRAW_SUBMISSION, _("Withdraw the submission"), "certificates.withdraw_submission", "undo-2"),
+            (Event.REVOKE, _("Revoke"), "certificates.revoke", "ban"),
         ],
     )
     if state not in REFUND_STATES or state is State.REJECTED:
@@ -88,7 +88,7 @@ def _asked(case: Case, key: str, wanted: Sequence[tuple[Event, str, str, str]]) 
                     label,
                     url_for(endpoint, certificate_id=key),
                     icon,
-                    reason=" ".join(words().say(one.sentence) for one in refusals) or None,
+                    reason=words().sentences(*(words().say(one.sentence) for one in refusals)) or None,
                     is_post=event is Event.WITHDRAW_SUBMISSION,
                 )
             )
@@ -101,10 +101,10 @@ def _refund_action(case: Case, key: str) -> Action:
     again = case.facts.state is State.REJECTED
     return Action(
         Event.REQUEST_REFUND.value,
-        "Apply again" if again else "Refund",
+        _("Apply again") if again else _("Refund"),
         url_for("refunds.apply", certificate_id=key),
         "banknote-arrow-up",
-        reason=" ".join(words().say(one.sentence) for one in refusals) or None,
+        reason=words().sentences(*(words().say(one.sentence) for one in refusals)) or None,
     )
 
 

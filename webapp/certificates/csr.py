@@ -17,11 +17,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certlifecycle import Sentence, say
 from webapp.certificates.names import NameRejected, read_domain, shown
 from webapp.certificates.public_keys import ALLOWED_KEYS, describe_key, key_fault, key_fingerprint
 
 MAX_CSR_BYTES = 16 * 1024
 MAX_NAMES = 100
+
+PRIVATE_KEY = say("This contains a private key. It was refused and not stored.")
+"""What is wrong with a text that must not be shown again."""
 
 _PEM_BLOCK = re.compile(r"-----BEGIN ([^\r\n-]{1,64})-----([^-]*)-----END \1-----")
 _CSR_LABELS = {"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"}
@@ -38,26 +42,36 @@ _DER_ENCRYPTED_KEY = re.compile(
 )
 _DER_SEQUENCE = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..|\x83...)", re.S)
 
-_OTHER_NAMES: dict[type[x509.GeneralName], str] = {
-    x509.IPAddress: "an IP address",
-    x509.RFC822Name: "a mail address",
-    x509.UniformResourceIdentifier: "a web address (URI)",
+_OTHER_NAMES: dict[type[x509.GeneralName], Sentence] = {
+    x509.IPAddress: say("The CSR asks for an IP address. Certificates are issued for domain names only."),
+    x509.RFC822Name: say("The CSR asks for a mail address. Certificates are issued for domain names only."),
+    x509.UniformResourceIdentifier: say(
+        "The CSR asks for a web address (URI). Certificates are issued for domain names only."
+    ),
 }
+_OTHER_NAME = say(
+    "The CSR asks for a name of a kind that is not supported. Certificates are issued for domain names only."
+)
 
-_NEW_CSR = "Make a new CSR and send that one."
-_WHAT_TO_PASTE = (
+_NEW_CSR = say("Make a new CSR and send that one.")
+_CORRECT_THE_ORDER = say("Ask for the order to be corrected.")
+_WHAT_TO_PASTE = say(
     "Paste the whole text of the CSR, from -----BEGIN CERTIFICATE REQUEST----- to "
     "-----END CERTIFICATE REQUEST-----, or upload the file."
 )
 
 
 class CsrRejected(ValueError):
-    """A CSR cannot be used. ``problem`` says why, ``advice`` what to do, a sentence or two each."""
+    """A CSR cannot be used. ``problem`` says why, ``advice`` what to do, a sentence or two each, in English.
 
-    def __init__(self, problem: str, advice: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.advice = advice
+    ``sentences`` are the same two, to be worded for whoever reads them.
+    """
+
+    def __init__(self, problem: Sentence, advice: Sentence) -> None:
+        super().__init__(str(problem))
+        self.problem = str(problem)
+        self.advice = str(advice)
+        self.sentences = (problem, advice)
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class ParsedCsr:
     common_name: str | None
     key_fingerprint: str
     certificate_names: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Sentence, ...]
 
 
 def read_csr(text: str | bytes, ordered_names: Sequence[str]) -> ParsedCsr:
@@ -101,13 +115,13 @@ def read_csr(text: str | bytes, ordered_names: Sequence[str]) -> ParsedCsr:
 
 def _ordered(ordered_names: Sequence[str]) -> tuple[str, ...]:
     if not ordered_names:
-        raise CsrRejected("The order names no domain.", "Ask for the order to be corrected.")
+        raise CsrRejected(say("The order names no domain."), _CORRECT_THE_ORDER)
     try:
         return tuple(dict.fromkeys(read_domain(name) for name in ordered_names))
     except NameRejected as fault:
         raise CsrRejected(
-            f"The order itself has a name that no certificate can carry: {fault}",
-            "Ask for the order to be corrected.",
+            say("The order itself has a name that no certificate can carry: {fault}", fault=fault.sentence),
+            _CORRECT_THE_ORDER,
         ) from None
 
 
@@ -125,17 +139,21 @@ def _der_of(text: str | bytes) -> bytes:
         _refuse_private_key_der(raw)
     if len(raw) > MAX_CSR_BYTES:
         raise CsrRejected(
-            f"This is too large for a CSR: {len(raw):,} bytes, and at most {MAX_CSR_BYTES:,} are accepted.",
-            "Send the CSR alone. If it is this large by itself, make a new one with fewer names.",
+            say(
+                "This is too large for a CSR: {size} bytes, and at most {most} are accepted.",
+                size=f"{len(raw):,}",
+                most=f"{MAX_CSR_BYTES:,}",
+            ),
+            say("Send the CSR alone. If it is this large by itself, make a new one with fewer names."),
         )
     if _DER_SEQUENCE.match(raw) and b"-----BEGIN" not in raw:
         return raw
     if decoded is None:
-        raise CsrRejected("This is neither a CSR in text form nor one in binary (DER) form.", _WHAT_TO_PASTE)
+        raise CsrRejected(say("This is neither a CSR in text form nor one in binary (DER) form."), _WHAT_TO_PASTE)
     if not decoded.strip():
-        raise CsrRejected("The CSR is missing: nothing was pasted.", _WHAT_TO_PASTE)
+        raise CsrRejected(say("The CSR is missing: nothing was pasted."), _WHAT_TO_PASTE)
     if "\0" in decoded:
-        raise CsrRejected("The text contains null bytes, so it is not a CSR.", _WHAT_TO_PASTE)
+        raise CsrRejected(say("The text contains null bytes, so it is not a CSR."), _WHAT_TO_PASTE)
     return _der_of_text(decoded)
 
 
@@ -152,7 +170,7 @@ def _der_of_text(text: str) -> bytes:
     blocks: list[tuple[str, str]] = _PEM_BLOCK.findall(text)
     if not blocks:
         if "-----BEGIN" in text:
-            raise CsrRejected("The CSR is cut off: its last line is missing or damaged.", _WHAT_TO_PASTE)
+            raise CsrRejected(say("The CSR is cut off: its last line is missing or damaged."), _WHAT_TO_PASTE)
         return _base64_der(text)
     labels = [label for label, _ in blocks]
     contents = [_base64_der(body) for _, body in blocks]
@@ -160,8 +178,8 @@ def _der_of_text(text: str) -> bytes:
         _refuse_label(label)
     if len(contents) > 1:
         raise CsrRejected(
-            f"There are {len(contents)} CSRs in this text, and an order takes one.",
-            "Paste only the CSR of the key that the certificate is for.",
+            say("There are {count} CSRs in this text, and an order takes one.", count=len(contents)),
+            say("Paste only the CSR of the key that the certificate is for."),
         )
     return contents[0]
 
@@ -174,10 +192,13 @@ def _refuse_label(label: str) -> None:
         raise _certificate_pasted()
     if label.endswith("PUBLIC KEY"):
         raise CsrRejected(
-            "This is a public key, not a CSR.",
-            "A CSR holds the public key and a signature made with its private key. " + _WHAT_TO_PASTE,
+            say("This is a public key, not a CSR."),
+            say(
+                "A CSR holds the public key and a signature made with its private key. {what_to_paste}",
+                what_to_paste=_WHAT_TO_PASTE,
+            ),
         )
-    raise CsrRejected("There is something else in this text than a CSR.", _WHAT_TO_PASTE)
+    raise CsrRejected(say("There is something else in this text than a CSR."), _WHAT_TO_PASTE)
 
 
 def _base64_der(body: str) -> bytes:
@@ -185,7 +206,7 @@ def _base64_der(body: str) -> bytes:
     try:
         der = base64.b64decode("".join(body.split()).encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
-        raise CsrRejected("This is not a CSR, or it was damaged on the way.", _WHAT_TO_PASTE) from None
+        raise CsrRejected(say("This is not a CSR, or it was damaged on the way."), _WHAT_TO_PASTE) from None
     if _PRIVATE_KEY_WORDS.search(der.decode("latin-1")):
         raise _private_key_pasted()
     _refuse_private_key_der(der)
@@ -200,16 +221,18 @@ def _refuse_private_key_der(der: bytes) -> None:
 
 def _private_key_pasted() -> CsrRejected:
     return CsrRejected(
-        "This contains a private key. It was refused and not stored.",
-        "A private key must never leave your server. Since this one has been sent, make a new key "
-        "and a new CSR from it, and paste only the CSR.",
+        PRIVATE_KEY,
+        say(
+            "A private key must never leave your server. Since this one has been sent, make a new key "
+            "and a new CSR from it, and paste only the CSR."
+        ),
     )
 
 
 def _certificate_pasted() -> CsrRejected:
     return CsrRejected(
-        "This is a certificate, or contains one; a CSR is needed.",
-        "A CSR is made from your key before there is a certificate. " + _WHAT_TO_PASTE,
+        say("This is a certificate, or contains one; a CSR is needed."),
+        say("A CSR is made from your key before there is a certificate. {what_to_paste}", what_to_paste=_WHAT_TO_PASTE),
     )
 
 
@@ -224,7 +247,7 @@ def _load(der: bytes) -> x509.CertificateSigningRequest:
         # raises changes between releases; to the customer it is all the same.
         if _is_certificate(der):
             raise _certificate_pasted() from error
-        raise CsrRejected("This is not a CSR, or it is damaged.", _WHAT_TO_PASTE) from error
+        raise CsrRejected(say("This is not a CSR, or it is damaged."), _WHAT_TO_PASTE) from error
 
 
 def _is_certificate(der: bytes) -> bool:
@@ -239,14 +262,15 @@ def _checked_key(
     csr: x509.CertificateSigningRequest,
 ) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
     """The CSR's public key, when it is allowed and its owner signed the CSR."""
-    advice = f"Make a new key ({ALLOWED_KEYS}) and a new CSR from it."
+    advice = say("Make a new key ({allowed}) and a new CSR from it.", allowed=ALLOWED_KEYS)
     try:
         key = csr.public_key()
     except Exception as error:
-        raise CsrRejected("The key in the CSR is of a kind that is not known here.", advice) from (error)
+        raise CsrRejected(say("The key in the CSR is of a kind that is not known here."), advice) from error
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         kind = type(key).__name__.removesuffix("PublicKey")
-        raise CsrRejected(f"The key in the CSR is of the type {kind}, which public certificates may not carry.", advice)
+        problem = say("The key in the CSR is of the type {kind}, which public certificates may not carry.", kind=kind)
+        raise CsrRejected(problem, advice)
     fault = key_fault(key)
     if fault is not None:
         raise CsrRejected(fault, advice)
@@ -254,20 +278,20 @@ def _checked_key(
         signed = csr.is_signature_valid
     except Exception as error:
         raise CsrRejected(
-            "The CSR is signed with an algorithm that is not known here.",
-            "Make a new CSR, signed with SHA-256.",
+            say("The CSR is signed with an algorithm that is not known here."),
+            say("Make a new CSR, signed with SHA-256."),
         ) from error
     if not signed:
         raise CsrRejected(
-            "The signature of the CSR does not fit its key, so it does not prove that you hold the private key.",
-            "The CSR was changed or damaged after it was made. " + _NEW_CSR,
+            say("The signature of the CSR does not fit its key, so it does not prove that you hold the private key."),
+            say("The CSR was changed or damaged after it was made. Make a new CSR and send that one."),
         )
     return key
 
 
 def _names_of(
     csr: x509.CertificateSigningRequest,
-) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+) -> tuple[str | None, tuple[str, ...], tuple[Sentence, ...]]:
     """The common name, all domain names (A-labels, no doubles) and notes."""
     try:
         alternative = _alternative_names(csr)
@@ -275,7 +299,7 @@ def _names_of(
     except CsrRejected:
         raise
     except Exception as error:
-        raise CsrRejected("The names in the CSR cannot be read.", _NEW_CSR) from error
+        raise CsrRejected(say("The names in the CSR cannot be read."), _NEW_CSR) from error
     names = [_read(name) for name in alternative]
     notes = []
     common_name = None
@@ -286,17 +310,22 @@ def _names_of(
         except NameRejected as fault:
             if not names:
                 raise CsrRejected(
-                    f"The common name of the CSR is not a domain name. {fault}",
-                    "Make a new CSR whose common name is the domain of the order.",
+                    say("The common name of the CSR is not a domain name. {fault}", fault=fault.sentence),
+                    say("Make a new CSR whose common name is the domain of the order."),
                 ) from None
-            notes.append(f"The common name “{shown(written)}” is not a domain name; the certificate will not bear it.")
+            notes.append(
+                say(
+                    "The common name “{written}” is not a domain name; the certificate will not bear it.",
+                    written=shown(written),
+                )
+            )
         else:
             names.append(common_name)
     distinct = tuple(dict.fromkeys(names))
     if len(distinct) > MAX_NAMES:
         raise CsrRejected(
-            f"The CSR has {len(distinct)} names; at most {MAX_NAMES} are possible.",
-            f"Make a new CSR with at most {MAX_NAMES} names.",
+            say("The CSR has {count} names; at most {most} are possible.", count=len(distinct), most=MAX_NAMES),
+            say("Make a new CSR with at most {most} names.", most=MAX_NAMES),
         )
     return common_name, distinct, tuple(notes)
 
@@ -308,11 +337,8 @@ def _alternative_names(csr: x509.CertificateSigningRequest) -> list[str]:
         return []
     for name in extension.value:
         if not isinstance(name, x509.DNSName):
-            kind = _OTHER_NAMES.get(type(name), "a name of a kind that is not supported")
-            raise CsrRejected(
-                f"The CSR asks for {kind}. Certificates are issued for domain names only.",
-                "Make a new CSR with domain names only.",
-            )
+            problem = _OTHER_NAMES.get(type(name), _OTHER_NAME)
+            raise CsrRejected(problem, say("Make a new CSR with domain names only."))
     return [name.value for name in extension.value]
 
 
@@ -320,37 +346,42 @@ def _read(name: str) -> str:
     try:
         return read_domain(name)
     except NameRejected as fault:
-        raise CsrRejected(f"The CSR has a name that no certificate can carry. {fault}", _NEW_CSR) from None
+        problem = say("The CSR has a name that no certificate can carry. {fault}", fault=fault.sentence)
+        raise CsrRejected(problem, _NEW_CSR) from None
 
 
 # --- against the order -----------------------------------------------------------------------
 
 
-def _compared(names: tuple[str, ...], ordered: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _compared(names: tuple[str, ...], ordered: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Sentence, ...]]:
     """The names for the certificate and notes; CsrRejected when the CSR is for something else."""
     listing = _listing(ordered)
     if not names:
-        return ordered, (f"The CSR has no names in it; the certificate will bear those of the order: {listing}.",)
+        note = say(
+            "The CSR has no names in it; the certificate will bear those of the order: {ordered}.", ordered=listing
+        )
+        return ordered, (note,)
     bases = {name.removeprefix("*.") for name in ordered if name.startswith("*.")}
     extra = [name for name in names if name not in ordered and name not in bases]
     if extra:
         raise CsrRejected(
-            f"The CSR asks for {_listing(extra)}, but the order is for {listing}.",
-            "Make a new CSR with exactly the names of the order, or place an order for these names.",
+            say("The CSR asks for {extra}, but the order is for {ordered}.", extra=_listing(extra), ordered=listing),
+            say("Make a new CSR with exactly the names of the order, or place an order for these names."),
         )
     missing = [name for name in ordered if name not in names]
     if missing:
         raise CsrRejected(
-            f"The order is for {listing}, but the CSR lacks {_listing(missing)}.",
-            "Make a new CSR with exactly the names of the order.",
+            say("The order is for {ordered}, but the CSR lacks {missing}.", ordered=listing, missing=_listing(missing)),
+            say("Make a new CSR with exactly the names of the order."),
         )
     added = tuple(name for name in names if name not in ordered)
     notes = tuple(
-        f"The CSR asks for {name} too, which belongs to *.{name}; the certificate can bear both." for name in added
+        say("The CSR asks for {name} too, which belongs to *.{name}; the certificate can bear both.", name=name)
+        for name in added
     )
     return ordered + added, notes
 
 
-def _listing(names: Sequence[str]) -> str:
-    first = ", ".join(names[:3])
-    return f"{first} and {len(names) - 3} more" if len(names) > 3 else first
+def _listing(names: Sequence[str]) -> object:
+    first = list(names[:3])
+    return say("{first} and {count} more", first=first, count=len(names) - 3) if len(names) > 3 else first

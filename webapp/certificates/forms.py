@@ -8,11 +8,12 @@ from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, Valid
 
 from certlifecycle import RevocationReason
 from webapp.authorities.acme_authority import names_problem
-from webapp.certificates.csr import CsrRejected, ParsedCsr, read_csr
+from webapp.certificates.csr import PRIVATE_KEY, CsrRejected, ParsedCsr, read_csr
 from webapp.certificates.names import NameRejected, read_domain
-from webapp.certificates.present import reason_label
+from webapp.certificates.present import REVOCATION_WORDS
 from webapp.certificates.saved import LONGEST_NAME
 from webapp.forms import VersionForm, tidy
+from webapp.wording import lazy, words
 
 
 class SubmissionForm(VersionForm):
@@ -23,10 +24,10 @@ class SubmissionForm(VersionForm):
     """
 
     csr = TextAreaField(
-        "CSR",
+        lazy("CSR"),
         render_kw={"rows": 12, "autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"},
     )
-    upload = FileField("Or choose the file", render_kw={"accept": ".csr,.pem,.req,.der,.txt"})
+    upload = FileField(lazy("Or choose the file"), render_kw={"accept": ".csr,.pem,.req,.der,.txt"})
 
     def __init__(self, ordered_names: Sequence[str], *, names_from_csr: bool = False) -> None:
         super().__init__()
@@ -43,7 +44,7 @@ class SubmissionForm(VersionForm):
             if holds_private_key(rejected):
                 # It was sent by mistake; the page that says so must not spread it further.
                 field.data = ""
-            raise ValidationError(f"{rejected.problem} {rejected.advice}") from None
+            raise ValidationError(words().sentences(*(words().say(one) for one in rejected.sentences))) from None
         field.data = self.parsed.pem
         problem = names_problem(self.parsed, self.ordered_names) if self.names_from_csr else None
         if problem is not None:
@@ -52,18 +53,21 @@ class SubmissionForm(VersionForm):
 
 def holds_private_key(rejected: CsrRejected) -> bool:
     """Whether a private key was handed in instead of a CSR, or with one."""
-    return rejected.problem.startswith("This contains a private key")
+    return rejected.sentences[0] is PRIVATE_KEY
 
 
 class RevocationReasonForm(FlaskForm):
     """Why something is revoked."""
 
     reason = RadioField(
-        "Reason",
-        choices={reason.value: reason_label(reason) for reason in RevocationReason},
+        lazy("Reason"),
+        choices=lambda: {reason.value: REVOCATION_WORDS[reason] for reason in RevocationReason},
         # The field's own check would speak of a choice that is not valid to somebody who has not made one.
         validate_choice=False,
-        validators=[InputRequired("Choose a reason."), AnyOf(list(RevocationReason), "Choose one of the reasons.")],
+        validators=[
+            InputRequired(lazy("Choose a reason.")),
+            AnyOf(list(RevocationReason), lazy("Choose one of the reasons.")),
+        ],
     )
 
 
@@ -71,8 +75,8 @@ class RevocationForm(RevocationReasonForm, VersionForm):
     """Why it is revoked, and the domain once more, so that nobody revokes the wrong one."""
 
     domain = StringField(
-        "Domain",
-        validators=[InputRequired("Type the domain of the certificate.")],
+        lazy("Domain"),
+        validators=[InputRequired(lazy("Type the domain of the certificate."))],
         render_kw={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"},
     )
 

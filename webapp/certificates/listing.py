@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import url_for
 from werkzeug.datastructures import MultiDict
 
-from certlifecycle import REVIEWERS, Mover, Outlook, RefundPolicy, State, Verdict, verdict
+from certlifecycle import REVIEWERS, Mover, Outlook, RefundPolicy, State, Verdict, phrase, verdict
 from webapp.accounts.models import Account
 from webapp.certificates.actions import WAITING_FOR_REVIEW
 from webapp.certificates.names import display_name
@@ -18,11 +18,11 @@ from webapp.certificates.queries import PAGE_SIZE, Counts, Listed, ListPage
 from webapp.certificates.saved import SavedSearch
 from webapp.certificates.search import NEWEST, STATES_ON, Order, Place, Search, Sort, Tab
 from webapp.certificates.sorting import sorts_on
-from webapp.wording import STATE_WORDS, words
+from webapp.wording import STATE_WORDS, Vocabulary, _, words
 
 list_address = partial(url_for, "certificates.list_certificates")
 
-TAB_WORDS = {Tab.UNSIGNED: "Unsigned", Tab.SIGNED: "Signed"}
+TAB_WORDS = Vocabulary({Tab.UNSIGNED: phrase("Unsigned"), Tab.SIGNED: phrase("Signed")})
 
 SORT_WORDS = {
     Order(Sort.ORDERED, falling=True): "Newest first",
@@ -142,7 +142,7 @@ def _next_thing(one: Listed, state: State, answer: Verdict, viewer: Account, way
             return "Review", url_for("review.item", certificate_id=one.id)
         return "Details", ways.details(one.id)
     if one.refund is not None:
-        label = "See why" if state is State.REJECTED else "Progress"
+        label = _("See why") if state is State.REJECTED else _("Progress")
         return label, url_for("refunds.details", refund_id=one.refund.id)
     if state in (State.PENDING, State.FAILED):
         return "Submit", ways.submit(one.id)
@@ -303,8 +303,8 @@ def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
         text = "A certificate comes to this tab once it is issued. Those before that stand on the tab Unsigned."
         return Empty("None has been issued yet", text, to_other)
     if viewer.role in REVIEWERS:
-        return Empty("No certificates yet", "As soon as a customer orders one, it stands here.")
-    text = (
+        return Empty(_("No certificates yet"), _("As soon as a customer orders one, it stands here."))
+    text = _(
         "Order one: you pay from your balance, hand in a CSR, and once we know that the domain is yours it is issued."
     )
     return Empty("You have no certificates yet", text, (("Order a certificate", url_for("ordering.price_list")),))

@@ -15,6 +15,8 @@ from functools import cache, lru_cache
 import idna
 from publicsuffixlist import PublicSuffixList
 
+from certlifecycle import Sentence, phrase, say
+
 MAX_TYPED_LENGTH = 1_000
 MAX_DOMAIN_LENGTH = 253
 
@@ -30,7 +32,11 @@ _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
 
 
 class NameRejected(ValueError):
-    """A text is not a domain name that a certificate can carry; the message says why in words."""
+    """A text is not a domain name that a certificate can carry; ``sentence`` says why, the message in English."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
 
 
 def shown(text: str, limit: int = 80) -> str:
@@ -47,9 +53,9 @@ def read_domain(text: str) -> str:
     """
     typed = text[: MAX_TYPED_LENGTH + 1].strip(" \t\r\n")
     if not typed:
-        raise NameRejected("The domain name is missing.")
+        raise NameRejected(say("The domain name is missing."))
     if len(typed) > MAX_TYPED_LENGTH:
-        raise NameRejected("The domain name is too long: at most 253 characters are possible.")
+        raise NameRejected(say("The domain name is too long: at most 253 characters are possible."))
     _refuse_what_is_no_name(typed)
     typed = typed.translate(_FULL_STOPS)
     wildcard = typed.startswith("*.")
@@ -58,17 +64,25 @@ def read_domain(text: str) -> str:
     domain = ".".join(_a_label(label, typed) for label in base.split("."))
     # The mapping of UTS #46 may bring forth a dot or a number that was not there when typed.
     if _CANONICAL.fullmatch(domain) is None:
-        raise NameRejected(f"“{shown(typed)}” is not a domain name.")
+        raise _refused(phrase("“{typed}” is not a domain name."), typed)
     name = f"*.{domain}" if wildcard else domain
     if len(name) > MAX_DOMAIN_LENGTH:
         raise NameRejected(
-            f"“{shown(typed)}” is too long: a domain name has at most {MAX_DOMAIN_LENGTH} "
-            f"characters, this one has {len(name)}."
+            say(
+                "“{typed}” is too long: a domain name has at most {most} characters, this one has {length}.",
+                typed=shown(typed),
+                most=MAX_DOMAIN_LENGTH,
+                length=len(name),
+            )
         )
     if wildcard and _registries().publicsuffix(domain) == domain:
         raise NameRejected(
-            f"“{shown(typed)}” would cover every customer of a domain registry: under {shown(base)} anybody can "
-            "register a domain. Name the domain that is yours, as in *.example.com."
+            say(
+                "“{typed}” would cover every customer of a domain registry: under {registry} anybody can register a "
+                "domain. Name the domain that is yours, as in *.example.com.",
+                typed=shown(typed),
+                registry=shown(base),
+            )
         )
     return name
 
@@ -101,17 +115,24 @@ def display_name(domain: str) -> str:
 def _refuse_what_is_no_name(typed: str) -> None:
     for char in typed:
         if unicodedata.category(char) in _INVISIBLE:
-            what = "a space" if char == " " else f"an invisible character (U+{ord(char):04X})"
-            raise NameRejected(f"“{shown(typed)}” contains {what}, which a domain name cannot have.")
+            if char == " ":
+                raise _refused(phrase("“{typed}” contains a space, which a domain name cannot have."), typed)
+            raise NameRejected(
+                say(
+                    "“{typed}” contains an invisible character ({code}), which a domain name cannot have.",
+                    typed=shown(typed),
+                    code=f"U+{ord(char):04X}",
+                )
+            )
     _refuse_addresses(typed)
     if "://" in typed or "/" in typed:
-        raise NameRejected(
-            f"“{shown(typed)}” is a web address. Give only the domain name in it, such as www.example.com."
+        raise _refused(
+            phrase("“{typed}” is a web address. Give only the domain name in it, such as www.example.com."), typed
         )
     if "@" in typed:
-        raise NameRejected(f"“{shown(typed)}” is a mail address, not a domain name.")
+        raise _refused(phrase("“{typed}” is a mail address, not a domain name."), typed)
     if ":" in typed:
-        raise NameRejected(f"“{shown(typed)}” contains a colon. Give the domain name without a port number.")
+        raise _refused(phrase("“{typed}” contains a colon. Give the domain name without a port number."), typed)
 
 
 def _refuse_addresses(typed: str) -> None:
@@ -119,26 +140,32 @@ def _refuse_addresses(typed: str) -> None:
         ipaddress.ip_address(typed.strip("[]"))
     except ValueError:
         return
-    raise NameRejected(f"“{shown(typed)}” is an IP address. Certificates are issued for domain names only.")
+    raise _refused(phrase("“{typed}” is an IP address. Certificates are issued for domain names only."), typed)
 
 
 def _refuse_odd_structure(typed: str, base: str) -> None:
     if "*" in base:
-        raise NameRejected(
-            f"“{shown(typed)}” has a * in the wrong place. A wildcard is written *.example.com: "
-            "one star, at the very beginning, followed by a dot."
+        raise _refused(
+            phrase(
+                "“{typed}” has a * in the wrong place. A wildcard is written *.example.com: "
+                "one star, at the very beginning, followed by a dot."
+            ),
+            typed,
         )
     if "_" in base:
-        raise NameRejected(f"“{shown(typed)}” contains an underscore, which the name of a server cannot have.")
+        raise _refused(phrase("“{typed}” contains an underscore, which the name of a server cannot have."), typed)
     labels = base.split(".")
     if "" in labels:
-        raise NameRejected(
-            f"“{shown(typed)}” has a dot too many: there is nothing between two of its dots, or before the first one."
+        raise _refused(
+            phrase("“{typed}” has a dot too many: there is nothing between two of its dots, or before the first one."),
+            typed,
         )
     if len(labels) < 2:
-        raise NameRejected(f"“{shown(typed)}” is not a full domain name: it needs at least one dot, as in example.com.")
+        raise _refused(
+            phrase("“{typed}” is not a full domain name: it needs at least one dot, as in example.com."), typed
+        )
     if labels[-1].isdigit():
-        raise NameRejected(f"“{shown(typed)}” ends in a number, so it is not a domain name on the internet.")
+        raise _refused(phrase("“{typed}” ends in a number, so it is not a domain name on the internet."), typed)
 
 
 def _a_label(label: str, typed: str) -> str:
@@ -146,15 +173,20 @@ def _a_label(label: str, typed: str) -> str:
         return idna.encode(label, uts46=True, std3_rules=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
         # The library's sentence names code points and positions: right, but of no help here.
-        raise NameRejected(f"“{shown(typed)}” is not a domain name: {_fault(label)}") from None
+        whole = say("“{typed}” is not a domain name: {fault}", typed=shown(typed), fault=_fault(label))
+        raise NameRejected(whole) from None
 
 
-def _fault(label: str) -> str:
+def _fault(label: str) -> Sentence:
     """One sentence about the likely fault of a label that cannot be encoded."""
     if len(label) > 63:
-        return "the part between two dots may have at most 63 characters."
+        return say("the part between two dots may have at most 63 characters.")
     if label.startswith("-") or label.endswith("-"):
-        return f"“{shown(label)}” begins or ends with a hyphen."
+        return say("“{label}” begins or ends with a hyphen.", label=shown(label))
     if label[2:4] == "--":
-        return f"“{shown(label)}” is not a valid internationalised name."
-    return f"“{shown(label)}” contains characters that a domain name cannot have."
+        return say("“{label}” is not a valid internationalised name.", label=shown(label))
+    return say("“{label}” contains characters that a domain name cannot have.", label=shown(label))
+
+
+def _refused(template: str, typed: str) -> NameRejected:
+    return NameRejected(Sentence(template, {"typed": shown(typed)}))

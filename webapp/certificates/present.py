@@ -18,7 +18,7 @@ from certlifecycle import (
     Role,
     State,
     Verdict,
-    say,
+    phrase,
     verdict,
 )
 from certlifecycle.diagram import svg
@@ -38,8 +38,9 @@ from webapp.domaincontrol.present import ControlView, control_view
 from webapp.effects.patience import Patience
 from webapp.effects.words import hindered
 from webapp.hindrances import Hindrance
-from webapp.payments.destination import Destination, destination, label_of
-from webapp.wording import happened, relative, words
+from webapp.payments.destination import BALANCE, Destination, destination, label_of
+from webapp.retelling import Stored
+from webapp.wording import ROLE_WORDS, Vocabulary, _, actor_name, happened, words
 
 LONG_AFTER = 3
 """From which attempt on a customer is told that something takes long; a second one is nothing to worry about."""
@@ -50,11 +51,23 @@ SOON = timedelta(days=3)
 CHANNEL_WORDS = {
     Channel.WEB: "",
     Channel.WORKER: "",
-    Channel.COMMAND_LINE: "on the command line",
-    Channel.IMPORT: "by import",
-    Channel.DEMO: "in the demo",
+    Channel.COMMAND_LINE: phrase("on the command line"),
+    Channel.IMPORT: phrase("by import"),
+    Channel.DEMO: phrase("in the demo"),
 }
 """From where a change came, where that is not what everybody expects."""
+
+
+REVOCATION_WORDS = Vocabulary(
+    {
+        RevocationReason.UNSPECIFIED: phrase("Unspecified"),
+        RevocationReason.KEY_COMPROMISE: phrase("Key compromise"),
+        RevocationReason.AFFILIATION_CHANGED: phrase("Affiliation changed"),
+        RevocationReason.SUPERSEDED: phrase("Superseded"),
+        RevocationReason.CESSATION_OF_OPERATION: phrase("Cessation of operation"),
+    }
+)
+"""The reasons of RFC 5280, section 5.3.1, in words."""
 
 
 # When the money comes back
@@ -78,10 +91,7 @@ class RefundView:
 
 def time_left(until: datetime, now: datetime) -> str:
     """``12 days left``; the last instant itself still counts."""
-    left = until - now
-    if left < timedelta(minutes=1):
-        return "less than a minute left"
-    return f"{relative(until, now).removeprefix('in ')} left"
+    return words().left(until, now)
 
 
 def open_until(answer: Verdict, now: datetime) -> datetime | None:
@@ -98,9 +108,9 @@ def mover_of(state: State, answer: Verdict) -> Mover:
 
 def account_words(label: str, viewer: Account) -> str:
     """An account as this reader would call it: what is yours to the customer is the customer's to a reviewer."""
-    if viewer.role in REVIEWERS:
-        return label.replace("your balance", "the customer’s balance", 1)
-    return label
+    if viewer.role in REVIEWERS and label == BALANCE:
+        return _("the customer’s balance in this shop")
+    return words().retell(label)
 
 
 def refund_view(answer: Verdict, to: Destination, viewer: Account, now: datetime, policy: RefundPolicy) -> RefundView:
@@ -138,7 +148,6 @@ class Happening:
     when: datetime
     why: str
     state: State
-    channel: str
 
 
 def timeline(session: Session, certificate_id: str, viewer: Account | None = None) -> list[Happening]:
@@ -154,7 +163,6 @@ def happening(row: History, viewer: Account | None) -> Happening:
         when=row.at,
         why=_why(row, viewer),
         state=State(row.to_state),
-        channel=CHANNEL_WORDS[Channel(row.channel)],
     )
 
 
@@ -162,24 +170,31 @@ def _why(row: History, viewer: Account | None) -> str:
     if row.event == Event.REVOKE:
         return revocation_words(row.reason)
     # An administrator's reason for a retry is about the desk and what stands behind it.
-    return "" if row.event == RETRY and not (viewer and viewer.role in REVIEWERS) else row.reason
+    return "" if row.event == RETRY and not (viewer and viewer.role in REVIEWERS) else words().retell(row.reason)
 
 
 def _who(row: History, viewer: Account | None) -> str:
-    if viewer is not None and row.actor_id == viewer.id:
-        return "You"
-    return row.actor_name if row.actor_role == Role.SYSTEM else f"{row.actor_name} ({row.actor_role})"
+    who = _("You") if viewer is not None and row.actor_id == viewer.id else actor_words(row)
+    channel = CHANNEL_WORDS[Channel(row.channel)]
+    return _("{who}, {channel}", who=who, channel=_(channel)) if channel else who
+
+
+def actor_words(row: History) -> str:
+    """Who did it, and in what capacity."""
+    if row.actor_role == Role.SYSTEM:
+        return actor_name(row.actor_name)
+    return _("{name} ({role})", name=row.actor_name, role=ROLE_WORDS[Role(row.actor_role)])
 
 
 def revocation_words(reason: str) -> str:
     """A revocation reason as a word of RFC 5280 and what it means."""
     known = RevocationReason(reason)
-    return f"{reason_label(known)}. {REASON_SENTENCES[known]}"
+    return _("{reason}. {meaning}", reason=reason_label(known), meaning=_(REASON_SENTENCES[known]))
 
 
 def reason_label(reason: RevocationReason) -> str:
     """``Key compromise``: the reason's name in RFC 5280, section 5.3.1, in words."""
-    return reason.value.replace("_", " ").capitalize()
+    return REVOCATION_WORDS[reason]
 
 
 def fingerprint_words(fingerprint: str) -> str:
@@ -206,43 +221,55 @@ def headline(
     certificate, refund = file.certificate, file.refund
     state = State(certificate.state)
     if viewer.role in REVIEWERS:
-        return state.meaning
+        return _(state.meaning)
     match state:
         case State.PENDING:
-            return "Paid for. Hand in a CSR, and we check that the domain is yours."
+            return _("Paid for. Hand in a CSR, and we check that the domain is yours.")
         case State.SUBMITTED if control and control.asks_customer:
-            return "Show that the domain is yours, as said below. We look for it by ourselves; this page changes then."
+            return _(
+                "Show that the domain is yours, as said below. We look for it by ourselves; this page changes then."
+            )
         case State.SUBMITTED:
-            return (
+            return _(
                 "We have your CSR and check that the domain is yours. You need do nothing; this page changes by itself."
             )
         case State.VERIFIED if control:
-            return "Approved. Show the certificate authority that the domain is yours, as said below, and it issues."
+            return _("Approved. Show the certificate authority that the domain is yours, as said below, and it issues.")
         case State.VERIFIED:
-            return "Approved. The certificate authority is issuing it; this page changes by itself."
+            return _("Approved. The certificate authority is issuing it; this page changes by itself.")
         case State.FAILED:
-            return "It was not issued; why stands below. " + (
-                "Submit it again, or apply for a refund." if answer.eligible else "Submit it again."
+            return (
+                _("It was not issued; why stands below. Submit it again, or apply for a refund.")
+                if answer.eligible
+                else _("It was not issued; why stands below. Submit it again.")
             )
         case State.ISSUED if certificate.not_after:
-            return f"Valid until {words().day(certificate.not_after)}. Download it and install it on your server."
+            until = words().day(certificate.not_after)
+            return _("Valid until {until}. Download it and install it on your server.", until=until)
         case State.REVOKING:
-            return "You asked for the revocation; the certificate authority has to confirm it. You need do nothing."
+            return _("You asked for the revocation; the certificate authority has to confirm it. You need do nothing.")
         case State.REVOKED if answer.eligible:
-            return "Browsers no longer accept it. You can apply for the refund now."
+            return _("Browsers no longer accept it. You can apply for the refund now.")
         case State.REVOKED:
-            return "Browsers no longer accept it. There is nothing left to do."
+            return _("Browsers no longer accept it. There is nothing left to do.")
         case State.REFUND_REQUESTED if refund:
-            return f"A reviewer decides. You have the answer by {words().day(refund.latest)}."
+            return _("A reviewer decides. You have the answer by {latest}.", latest=refund.latest)
         case State.REFUND_APPROVED if refund:
-            to = destination_of(file, payable).label
-            return f"{refund.amount} are on their way to {to}. Approved is not refunded: we tell you when they arrived."
+            return _(
+                "{amount} are on their way to {destination}. Approved is not refunded: we tell you when they arrived.",
+                amount=refund.amount,
+                destination=Stored(destination_of(file, payable).label),
+            )
         case State.REFUNDED if refund and refund.paid_at:
-            paid_to = refund.paid_to or refund.destination
-            return f"{refund.amount} went back to {paid_to} on {words().day(refund.paid_at)}. Nothing is left to do."
+            return _(
+                "{amount} went back to {destination} on {day}. Nothing is left to do.",
+                amount=refund.amount,
+                destination=Stored(refund.paid_to or refund.destination),
+                day=words().day(refund.paid_at),
+            )
         case State.REJECTED:
-            return "Your application was refused. See why, and what you can do now."
-    return state.meaning
+            return _("Your application was refused. See why, and what you can do now.")
+    return _(state.meaning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +285,7 @@ class DetailsView:
     mover: Mover
     headline: str
     problem_title: str | None
+    problem: str
     trouble: str | None
     trouble_detail: str | None
     refund: RefundView
@@ -301,6 +329,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         mover=mover,
         headline=headline(file, answer, viewer, desk.payable, control),
         problem_title=_problem_title(state) if certificate.problem else None,
+        problem=words().retell(certificate.problem or ""),
         trouble=_trouble(certificate, is_reviewer),
         trouble_detail=certificate.work_error if is_reviewer and certificate.due_at else None,
         refund=refund_view(answer, destination_of(file, desk.payable), viewer, now, desk.policy),
@@ -309,7 +338,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         revoked_because=revocation_words(certificate.revocation_reason) if certificate.revocation_reason else None,
         path=path_of(certificate, file.refund, history, answer, mover),
         # Drawn by the life cycle, which escapes every word in it.
-        picture=Markup(svg(state, visited, next_events(case), origin=origin)),  # noqa: S704
+        picture=Markup(svg(state, visited, next_events(case), origin=origin, word=words().show)),  # noqa: S704
         timeline=happenings,
         control=control,
     )
@@ -332,7 +361,7 @@ def _proves_to_authority(session: Session, file: File) -> bool:
 
 
 def _problem_title(state: State) -> str:
-    return "It could not be revoked" if state is State.ISSUED else "Why it was not issued"
+    return _("It could not be revoked") if state is State.ISSUED else _("Why it was not issued")
 
 
 def _trouble(certificate: Certificate, is_reviewer: bool) -> str | None:
@@ -343,12 +372,12 @@ def _trouble(certificate: Certificate, is_reviewer: bool) -> str | None:
         hindrance = Hindrance(certificate.hindrance) if certificate.hindrance else None
         cause = hindered(WORK_DUE_IN[State(certificate.state)], hindrance)
         count = certificate.attempts
-        return words().say(say("{cause} Attempt {count}; the desk tries again by itself.", cause=cause, count=count))
+        return _("{cause} Attempt {count}; the desk tries again by itself.", cause=cause, count=count)
     if certificate.held_up:
-        return f"{certificate.held_up} We try again by ourselves."
+        return _("{what} We try again by ourselves.", what=Stored(certificate.held_up))
     if certificate.attempts < LONG_AFTER:
         return None
-    return "This takes longer than usual. We keep trying by ourselves; you need do nothing."
+    return _("This takes longer than usual. We keep trying by ourselves; you need do nothing.")
 
 
 def csr_commands(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -360,6 +389,6 @@ def csr_commands(names: Sequence[str]) -> list[tuple[str, str]]:
     alternatives = ",".join(f"DNS:{name}" for name in names)
     rest = f'-nodes -keyout {stem}.key -out {stem}.csr -subj "{subject}" -addext "subjectAltName={alternatives}"'
     return [
-        ("EC key, P-256: small and fast", f"openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 {rest}"),
-        ("RSA key, 3072 bits: for very old clients as well", f"openssl req -new -newkey rsa:3072 {rest}"),
+        (_("EC key, P-256: small and fast"), f"openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 {rest}"),
+        (_("RSA key, 3072 bits: for very old clients as well"), f"openssl req -new -newkey rsa:3072 {rest}"),
     ]

@@ -10,7 +10,10 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-ALLOWED_KEYS = "RSA with 2048 to 8192 bits, or EC on the curve P-256 or P-384"
+from certlifecycle import Sentence, say
+from webapp.retelling import stored
+
+ALLOWED_KEYS = say("RSA with 2048 to 8192 bits, or EC on the curve P-256 or P-384")
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 FERMAT_ROUNDS = 100
@@ -32,8 +35,8 @@ _ROCA_RESIDUES = {prime: frozenset(pow(65537, exponent, prime) for exponent in r
 def describe_key(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
     """A key in a person's words, such as ``RSA, 2048 bits`` or ``EC, P-256``."""
     if isinstance(key, rsa.RSAPublicKey):
-        return f"RSA, {key.key_size} bits"
-    return f"EC, {CURVE_NAMES.get(key.curve.name, key.curve.name)}"
+        return stored("RSA, {bits} bits", bits=key.key_size)
+    return stored("EC, {curve}", curve=CURVE_NAMES.get(key.curve.name, key.curve.name))
 
 
 def key_fingerprint(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
@@ -42,32 +45,38 @@ def key_fingerprint(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
     return sha256(der).hexdigest()
 
 
-def key_fault(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str | None:
+def key_fault(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> Sentence | None:
     """Why a public key cannot go into a certificate, as a sentence; None when it can."""
     if isinstance(key, rsa.RSAPublicKey):
         return _rsa_fault(key)
     if key.curve.name in CURVE_NAMES:
         return None
-    return f"The key lies on the curve {key.curve.name}, which browsers do not accept."
+    return say("The key lies on the curve {curve}, which browsers do not accept.", curve=key.curve.name)
 
 
-def _rsa_fault(key: rsa.RSAPublicKey) -> str | None:
+def _rsa_fault(key: rsa.RSAPublicKey) -> Sentence | None:
     numbers = key.public_numbers()
     modulus, exponent = numbers.n, numbers.e
     if key.key_size < MIN_RSA_BITS:
-        return f"The RSA key is too short: it has {key.key_size} bits, and at least {MIN_RSA_BITS} are needed."
+        return say(
+            "The RSA key is too short: it has {bits} bits, and at least {least} are needed.",
+            bits=key.key_size,
+            least=MIN_RSA_BITS,
+        )
     if key.key_size > MAX_RSA_BITS:
-        return f"The RSA key has {key.key_size} bits; more than {MAX_RSA_BITS} are not supported."
+        return say(
+            "The RSA key has {bits} bits; more than {most} are not supported.", bits=key.key_size, most=MAX_RSA_BITS
+        )
     if key.key_size % 8:
-        return f"The RSA key has {key.key_size} bits, which is not a multiple of eight."
+        return say("The RSA key has {bits} bits, which is not a multiple of eight.", bits=key.key_size)
     if exponent % 2 == 0 or not 2**16 < exponent < 2**256:
-        return "The RSA key has an unusual public exponent; 65537 is the usual one."
+        return say("The RSA key has an unusual public exponent; 65537 is the usual one.")
     if math.gcd(modulus, _SMALL_FACTORS) != 1:
-        return "The RSA key is broken: its modulus has a very small factor."
+        return say("The RSA key is broken: its modulus has a very small factor.")
     if _has_close_primes(modulus):
-        return "The RSA key is broken: its two primes are so close that anybody can compute them."
+        return say("The RSA key is broken: its two primes are so close that anybody can compute them.")
     if has_roca_fingerprint(modulus):
-        return (
+        return say(
             "The RSA key was made by hardware or a library with a known fault "
             "(ROCA, CVE-2017-15361), so its private key can be computed."
         )

@@ -20,6 +20,7 @@ from webapp.glossary import words as glossary
 from webapp.htmx import go_to, live_page, replaces_more, tagged
 from webapp.payments.destination import destination
 from webapp.recording import Submission
+from webapp.wording import _
 
 blueprint = Blueprint("certificates", __name__, url_prefix="/certificates")
 blueprint.register_blueprint(many_views.blueprint)
@@ -134,7 +135,7 @@ def submit_post(certificate_id: str) -> Answer:
         if is_repeated(late, Event.SUBMIT):
             return go_to(_home(certificate_id))
         return _ask_for_csr(_file(certificate_id), form, tell_rows(late)), 409
-    flash("Submitted. We check now that the domain is yours.", "success")
+    flash(_("Submitted. We check now that the domain is yours."), "success")
     return go_to(_home(certificate_id))
 
 
@@ -158,14 +159,16 @@ def withdraw_submission(certificate_id: str) -> Answer:
     _file(certificate_id)
     form = VersionForm()
     if not form.validate():
-        raise DeskError("The button was not one of this page.", "Go back, load the page again, and press it once more.")
+        raise DeskError(
+            _("The button was not one of this page."), _("Go back, load the page again, and press it once more.")
+        )
     try:
         parts().desk.fire(certificate_id, Event.WITHDRAW_SUBMISSION, by(), version=form.version.data)
     except Superseded as late:
         if not is_repeated(late, Event.WITHDRAW_SUBMISSION):
             raise
     else:
-        flash("The submission is withdrawn. Submit it again, or apply for a refund.", "success")
+        flash(_("The submission is withdrawn. Submit it again, or apply for a refund."), "success")
     return go_to(_home(certificate_id))
 
 
@@ -204,7 +207,7 @@ def revoke_post(certificate_id: str) -> Answer:
         if is_repeated(late, Event.REVOKE):
             return go_to(_home(certificate_id))
         return _ask_for_reason(_file(certificate_id), form, tell_rows(late)), 409
-    flash("The certificate authority was asked to revoke it, and confirms in a moment.", "success")
+    flash(_("The certificate authority was asked to revoke it, and confirms in a moment."), "success")
     return go_to(_home(certificate_id))
 
 
@@ -221,7 +224,7 @@ def _ask_for_reason(file: File, form: RevocationForm, news: str | None = None) -
         form=form,
         news=news,
         refund=refund,
-        notes=REASON_SENTENCES,
+        notes={reason: _(meaning) for reason, meaning in REASON_SENTENCES.items()},
         **_named(file),
     )
 

@@ -15,6 +15,7 @@ from dns.rdtypes.ANY.CAA import CAA
 
 from webapp.certificates.names import shown
 from webapp.domaincontrol.dns import TROUBLE, Asking, Outcome, Resolvers
+from webapp.retelling import stored
 
 _CRITICAL = 0x80
 """The issuer critical flag (RFC 8659, section 4.1.1)."""
@@ -77,9 +78,11 @@ def _problem_of(resolvers: Resolvers, domain: str, wanted: Sequence[str], identi
     if len(read) >= resolvers.quorum:
         return None
     failed = next(one for one in found if isinstance(one, Unreadable))
-    return (
-        f"The CAA records of {failed.at} cannot be read. {TROUBLE[failed.outcome]}. "
-        "Without them nothing may be issued; ask whoever runs your DNS."
+    return stored(
+        "The CAA records of {domain} cannot be read. {trouble}. "
+        "Without them nothing may be issued; ask whoever runs your DNS.",
+        domain=failed.at,
+        trouble=TROUBLE[failed.outcome],
     )
 
 
@@ -103,9 +106,11 @@ def forbids(relevant: Relevant, name: str, identifier: str) -> str | None:
     """Why these records forbid ``identifier`` to issue for a DNS name, in words; ``None`` when they do not."""
     unknown = [one for one in relevant.records if one.flags & _CRITICAL and _tag(one) not in _UNDERSTOOD]
     if unknown:
-        return (
-            f"A CAA record at {relevant.at} is marked critical and of a kind that is not known here: "
-            f"“{shown(_tag(unknown[0]), 30)}”. Remove the mark or the record."
+        return stored(
+            "A CAA record at {domain} is marked critical and of a kind that is not known here: “{kind}”. "
+            "Remove the mark or the record.",
+            domain=relevant.at,
+            kind=shown(_tag(unknown[0]), 30),
         )
     properties = _properties(relevant.records, wildcard=name.startswith("*."))
     if properties is None:
@@ -114,9 +119,12 @@ def forbids(relevant: Relevant, name: str, identifier: str) -> str | None:
     if any(_authorises(value, identifier) for value in values):
         return None
     said = ", ".join(f"{tag} “{shown(_text(value), 60)}”" for value in values[:3])
-    return (
-        f"The CAA records at {relevant.at} do not let us issue for {name}; they say: {said}. "
-        f'Add the record: {relevant.at}. CAA 0 {tag} "{identifier}"'
+    return stored(
+        "The CAA records at {domain} do not let us issue for {name}; they say: {said}. Add the record: {record}",
+        domain=relevant.at,
+        name=name,
+        said=said,
+        record=f'{relevant.at}. CAA 0 {tag} "{identifier}"',
     )
 
 

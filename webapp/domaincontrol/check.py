@@ -17,6 +17,7 @@ from webapp.domaincontrol.dns import TROUBLE, Answer, Asking, Deadline, Outcome,
 from webapp.domaincontrol.http import Visit, Visitor
 from webapp.domaincontrol.models import Finding, Method
 from webapp.domaincontrol.tokens import Challenge
+from webapp.retelling import stored
 
 _MOST_ADDRESSES = 4
 """How many of a domain's addresses are tried."""
@@ -72,7 +73,16 @@ class Checker:
         views = []
         for addresses, trouble in found:
             if not addresses:
-                views.append(_View(False, f"{challenge.domain} has no address for a web server. {trouble}."))
+                views.append(
+                    _View(
+                        False,
+                        stored(
+                            "{domain} has no address for a web server. {trouble}.",
+                            domain=challenge.domain,
+                            trouble=trouble,
+                        ),
+                    )
+                )
                 continue
             if addresses not in visits:
                 visits[addresses] = self.visitor.fetch(challenge.domain, challenge.path, addresses, deadline)
@@ -85,22 +95,28 @@ class Checker:
         told = max((view for view in views if view.held == held), key=lambda view: view.weight)
         words = told.words
         if seen and not held:
-            words = f"{seen} of {len(views)} resolvers led to the right value; the others do not yet. {words}"
+            words = stored(
+                "{seen} of {all} resolvers led to the right value; the others do not yet. {words}",
+                seen=seen,
+                all=len(views),
+                words=words,
+            )
         return Finding(method, held, words, seen, len(views))
 
 
 def _read_record(challenge: Challenge, answer: Answer) -> _View:
     name = challenge.record_name
     if answer.outcome.is_absence:
-        return _View(False, f"No TXT record at {name} yet.", 1)
+        return _View(False, stored("No TXT record at {name} yet.", name=name), 1)
     if answer.outcome is not Outcome.FOUND:
-        return _View(False, f"The TXT record at {name} cannot be read. {TROUBLE[answer.outcome]}.")
+        trouble = TROUBLE[answer.outcome]
+        return _View(False, stored("The TXT record at {name} cannot be read. {trouble}.", name=name, trouble=trouble))
     values = [b"".join(record.strings) for record in answer.records if isinstance(record, TXT)]
     # Some DNS panels keep the quotation marks that were typed; the value inside proves the same.
     if any(value.strip(b' \t"') == challenge.record_value.encode("ascii") for value in values):
-        return _View(True, f"The TXT record at {name} holds the right value.")
+        return _View(True, stored("The TXT record at {name} holds the right value.", name=name))
     said = ", ".join(f"“{_shown(value)}”" for value in values[:3])
-    return _View(False, f"The TXT record at {name} holds another value: {said}.", 2)
+    return _View(False, stored("The TXT record at {name} holds another value: {said}.", name=name, said=said), 2)
 
 
 def _read_file(challenge: Challenge, visit: Visit) -> _View:
@@ -109,9 +125,16 @@ def _read_file(challenge: Challenge, visit: Visit) -> _View:
     # An editor may leave a line end, a byte order mark, or both.
     body = visit.body.removeprefix(b"\xef\xbb\xbf").strip()
     if body == challenge.token.encode("ascii"):
-        return _View(True, f"The file on the web server of {challenge.domain} holds the right value.")
-    said = f"other text: “{_shown(body)}”" if body else "nothing"
-    return _View(False, f"The file on the web server of {challenge.domain} holds {said}.", 2)
+        held = stored("The file on the web server of {domain} holds the right value.", domain=challenge.domain)
+        return _View(True, held)
+    if not body:
+        return _View(False, stored("The file on the web server of {domain} holds nothing.", domain=challenge.domain), 2)
+    other = stored(
+        "The file on the web server of {domain} holds other text: “{text}”.",
+        domain=challenge.domain,
+        text=_shown(body),
+    )
+    return _View(False, other, 2)
 
 
 def _shown(value: bytes) -> str:

@@ -22,6 +22,8 @@ import dns.rdata
 import dns.resolver
 from dns.rdatatype import RdataType
 
+from webapp.retelling import stored
+
 LONGEST_CHAIN = 8
 """How many aliases in a row are followed."""
 # The size that passes every path without fragments (DNS flag day 2020); longer answers come over TCP.
@@ -65,16 +67,16 @@ class Outcome(StrEnum):
 
 
 TROUBLE = {
-    Outcome.NO_RECORD: "There is no such record",
-    Outcome.NO_NAME: "The name does not exist (NXDOMAIN)",
-    Outcome.SERVFAIL: (
+    Outcome.NO_RECORD: stored("There is no such record"),
+    Outcome.NO_NAME: stored("The name does not exist (NXDOMAIN)"),
+    Outcome.SERVFAIL: stored(
         "The domain’s name servers answer with an error (SERVFAIL). Often they are down, or DNSSEC is broken"
     ),
-    Outcome.REFUSED: "The name servers refuse to answer",
-    Outcome.TIMED_OUT: "No answer came in time",
-    Outcome.ENDLESS: "The aliases (CNAME) lead in a circle, or too far",
-    Outcome.GARBLED: "The answer could not be understood",
-    Outcome.IMPOSSIBLE: "The name is longer than DNS allows",
+    Outcome.REFUSED: stored("The name servers refuse to answer"),
+    Outcome.TIMED_OUT: stored("No answer came in time"),
+    Outcome.ENDLESS: stored("The aliases (CNAME) lead in a circle, or too far"),
+    Outcome.GARBLED: stored("The answer could not be understood"),
+    Outcome.IMPOSSIBLE: stored("The name is longer than DNS allows"),
 }
 """Why there is no record, as the beginning of a sentence."""
 

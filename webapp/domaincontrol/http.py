@@ -17,6 +17,7 @@ from typing import cast
 from webapp.certificates.names import shown
 from webapp.domaincontrol.addresses import IpAddress, why_refused
 from webapp.domaincontrol.dns import Deadline
+from webapp.retelling import stored
 
 PORT = 80
 """An authorized port of the Baseline Requirements, section 1.6.1, and the one that the instructions name."""
@@ -71,12 +72,17 @@ class Visitor:
 
         Addresses that are not public are left out. Never raises for what the server or the network does.
         """
-        visit = Visit(None, f"{domain} has no IP address.", reached=False)
+        visit = Visit(None, stored("{domain} has no IP address.", domain=domain), reached=False)
         for text in addresses:
             address = ipaddress.ip_address(text)
             refused = why_refused(address, allow_loopback=self.allow_loopback)
             if refused is not None:
-                words = f"{domain} points to {address}, which is {refused}. Only public addresses are visited."
+                words = stored(
+                    "{domain} points to {address}, which is {kind}. Only public addresses are visited.",
+                    domain=domain,
+                    address=address,
+                    kind=refused,
+                )
                 visit = Visit(None, words, reached=False)
                 continue
             visit = self._ask(domain, path, address, deadline)
@@ -87,23 +93,38 @@ class Visitor:
     def _ask(self, domain: str, path: str, address: IpAddress, deadline: Deadline) -> Visit:
         wait = min(_CONNECT_SECONDS, deadline.left)
         if not wait:
-            return Visit(None, f"The web server of {domain} did not answer in time.", reached=False)
+            return Visit(
+                None, stored("The web server of {domain} did not answer in time.", domain=domain), reached=False
+            )
         try:
             connection = self.dial(address, self.port, wait)
         except OSError:
-            words = f"No web server of {domain} can be reached at {address}, port {self.port}."
+            words = stored(
+                "No web server of {domain} can be reached at {address}, port {port}.",
+                domain=domain,
+                address=address,
+                port=self.port,
+            )
             return Visit(None, words, reached=False)
         with connection:
             try:
                 return _exchange(connection, domain, path, deadline)
             except TimeoutError:
-                return Visit(None, f"The web server of {domain} did not answer in time.")
+                return Visit(None, stored("The web server of {domain} did not answer in time.", domain=domain))
             except TooLong:
-                return Visit(None, f"The web server of {domain} sends more than the file should hold: the value only.")
+                words = stored(
+                    "The web server of {domain} sends more than the file should hold: the value only.", domain=domain
+                )
+                return Visit(None, words)
             except OSError:
-                return Visit(None, f"The web server of {domain} broke the connection off.")
+                return Visit(None, stored("The web server of {domain} broke the connection off.", domain=domain))
             except (HTTPException, ValueError):
-                return Visit(None, f"What answers at {address}, port {self.port}, does not speak proper HTTP.")
+                words = stored(
+                    "What answers at {address}, port {port}, does not speak proper HTTP.",
+                    address=address,
+                    port=self.port,
+                )
+                return Visit(None, words)
 
 
 def _exchange(connection: socket.socket, domain: str, path: str, deadline: Deadline) -> Visit:
@@ -133,15 +154,28 @@ def _exchange(connection: socket.socket, domain: str, path: str, deadline: Deadl
 
 def _other_status(domain: str, response: HTTPResponse) -> str:
     # The server's own phrase is not repeated: it could say anything.
-    phrase = responses.get(response.status, "")
-    answered = f"The web server of {domain} answered {response.status} {phrase}".rstrip()
+    said = f"{response.status} {responses.get(response.status, '')}".rstrip()
     if 300 <= response.status < 400:
         there = shown(response.getheader("Location") or "", 80)
-        to = f" and sends us to “{there}”" if there else ""
-        return f"{answered}{to}. Redirects are not followed: serve the file itself at this address."
+        if not there:
+            return stored(
+                "The web server of {domain} answered {said}. "
+                "Redirects are not followed: serve the file itself at this address.",
+                domain=domain,
+                said=said,
+            )
+        return stored(
+            "The web server of {domain} answered {said} and sends us to “{there}”. "
+            "Redirects are not followed: serve the file itself at this address.",
+            domain=domain,
+            said=said,
+            there=there,
+        )
     if response.status == HTTPStatus.NOT_FOUND:
-        return f"{answered}: the file is not there yet."
-    return f"{answered}."
+        return stored(
+            "The web server of {domain} answered {said}: the file is not there yet.", domain=domain, said=said
+        )
+    return stored("The web server of {domain} answered {said}.", domain=domain, said=said)
 
 
 class _Source:

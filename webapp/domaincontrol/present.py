@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from sqlmodel import Session
 
-from certlifecycle import State
+from certlifecycle import State, phrase
 from webapp.authorities.acme_orders import ShownProof, shown_proof
 from webapp.authorities.port import Challenge as Asked
 from webapp.catalogue import suffices_automatically
@@ -15,11 +15,12 @@ from webapp.certificates.names import display_name
 from webapp.desk import File
 from webapp.domaincontrol.models import DomainControl, Method
 from webapp.domaincontrol.tokens import Challenge
+from webapp.wording import Vocabulary, _, ngettext, words
 
 CHECK_AGAIN_AFTER = timedelta(seconds=10)
 """How long after a look the next one may be asked for by hand."""
 
-METHOD_WORDS = {Method.DNS_TXT: "TXT record", Method.HTTP_TOKEN: "File"}
+METHOD_WORDS = Vocabulary({Method.DNS_TXT: phrase("TXT record"), Method.HTTP_TOKEN: phrase("File")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class ControlView:
     ``challenge`` is the desk's own; it is missing once control was shown, before there is a value, and while a
     certificate authority asks for ``asked`` instead. ``by_authority`` says that one has the order that wants to see
     control itself, ``is_renewed`` that it asks for other values than at first. ``checked`` tells when the latest look
-    was and by how many resolvers, without its first capital. ``until`` is when looking ends. ``held_by`` and
+    was and by how many resolvers. ``until`` is when looking ends. ``held_by`` and
     ``held_at`` tell how and when control was shown. ``key`` is another whenever something else has to be published.
     """
 
@@ -112,7 +113,7 @@ def control_view(
         checked=_checked(control, now) if control else None,
         held_by=METHOD_WORDS[Method(control.held_by)] if control and control.held_by else None,
         held_at=held_at,
-        caa_problem=control.caa_problem if control else None,
+        caa_problem=words().retell(control.caa_problem) if control and control.caa_problem else None,
         next_step=_step_by_authority(file, held_at is not None, proof)
         if by_authority and not challenge
         else _next_step(held_at is not None, bool(control and control.caa_problem), _is_automatic(file)),
@@ -143,15 +144,20 @@ def _asked(challenges: Sequence[Asked]) -> list[AskedName]:
 
 def _findings(control: DomainControl | None, proof: ShownProof | None) -> list[FindingView]:
     if proof is None or proof.is_ready:
-        return [FindingView(METHOD_WORDS[one.method], one.words, one.held) for one in control.seen] if control else []
-    several = len({one.domain for one in proof.challenges} | {name for name, _ in proof.proved}) > 1
+        seen = control.seen if control else ()
+        return [FindingView(METHOD_WORDS[one.method], words().retell(one.words), one.held) for one in seen]
+    several = len({one.domain for one in proof.challenges} | {name for name, _way in proof.proved}) > 1
     settled = [
-        FindingView(display_name(name), "The certificate authority has seen that it is yours.", True)
-        for name, _ in proof.proved
+        FindingView(display_name(name), _("The certificate authority has seen that it is yours."), True)
+        for name, _way in proof.proved
     ]
     # Records before files, as the instructions have them.
     ordered = sorted(proof.challenges, key=lambda one: one.kind)
-    looked = [FindingView(_label(one, several=several), one.finding, one.seen) for one in ordered if one.finding]
+    looked = [
+        FindingView(_label(one, several=several), words().retell(one.finding), one.seen)
+        for one in ordered
+        if one.finding
+    ]
     return settled + looked
 
 
@@ -159,8 +165,8 @@ def _label(asked: Asked, *, several: bool) -> str:
     """What was looked at; for which name, where there are several."""
     name = display_name(asked.domain)
     if asked.kind == "dns-01":
-        return f"TXT record for {name}" if several else METHOD_WORDS[Method.DNS_TXT]
-    return f"File for {name}" if several else METHOD_WORDS[Method.HTTP_TOKEN]
+        return _("TXT record for {name}", name=name) if several else METHOD_WORDS[Method.DNS_TXT]
+    return _("File for {name}", name=name) if several else METHOD_WORDS[Method.HTTP_TOKEN]
 
 
 def _until(file: File, control: DomainControl, waits: timedelta) -> datetime:
@@ -179,20 +185,20 @@ def _step_by_authority(file: File, held: bool, proof: ShownProof | None) -> str:
     if held:
         return _next_step(held=True, caa_forbids=False, automatic=_is_automatic(file))
     if proof is None or not proof.is_placed:
-        return "We are asking the certificate authority what your domain has to show; you need do nothing."
+        return _("We are asking the certificate authority what your domain has to show; you need do nothing.")
     if not proof.challenges:
-        return "We have seen the value, and the certificate authority is looking now; you need do nothing."
+        return _("We have seen the value, and the certificate authority is looking now; you need do nothing.")
     if file.certificate.state == State.VERIFIED:
-        return (
+        return _(
             "As soon as we see the value we have the certificate authority look. When it has seen it too, it issues "
             "the certificate. You need not come back for it."
         )
     if _is_automatic(file):
-        return (
+        return _(
             "As soon as we see the value we have the certificate authority look. When it has seen it too, we approve "
             "it and the certificate is issued. You need not come back for it."
         )
-    return (
+    return _(
         "As soon as we see the value we have the certificate authority look. When it has seen it too, a reviewer "
         "looks at your organisation."
     )
@@ -202,8 +208,10 @@ def _checked(control: DomainControl, now: datetime) -> str | None:
     if control.checked_at is None:
         return None
     asked = max((finding.asked for finding in control.seen), default=0)
-    by = f" by {asked} {'resolver' if asked == 1 else 'resolvers'}" if asked else ""
-    return f"checked {ago(now - control.checked_at)}{by}"
+    past = ago(now - control.checked_at)
+    if not asked:
+        return _("Checked {ago}.", ago=past)
+    return ngettext("Checked {ago} by {count} resolver.", "Checked {ago} by {count} resolvers.", asked, ago=past)
 
 
 def _was_just_checked(control: DomainControl | None, now: datetime) -> bool:
@@ -212,21 +220,27 @@ def _was_just_checked(control: DomainControl | None, now: datetime) -> bool:
 
 def _next_step(held: bool, caa_forbids: bool, automatic: bool) -> str:
     if caa_forbids:
-        changes = "Change the CAA records as said above. We look again by ourselves."
-        return changes if held else f"It needs both, the value and CAA records that let us issue. {changes}"
+        changes = _("Change the CAA records as said above. We look again by ourselves.")
+        both = _("It needs both, the value and CAA records that let us issue.")
+        return changes if held else words().sentences(both, changes)
     if held and automatic:
-        return "We approve it in a moment; you need do nothing."
+        return _("We approve it in a moment; you need do nothing.")
     if held:
-        return "A reviewer looks at your organisation next; you need do nothing."
+        return _("A reviewer looks at your organisation next; you need do nothing.")
     if automatic:
-        return "As soon as we see the value we approve it and the certificate is issued. You need not come back for it."
-    return "As soon as we see the value a reviewer looks at your organisation."
+        return _(
+            "As soon as we see the value we approve it and the certificate is issued. You need not come back for it."
+        )
+    return _("As soon as we see the value a reviewer looks at your organisation.")
 
 
 def ago(past: timedelta) -> str:
     """``40 s ago``, ``3 min ago``, ``2 h ago``, ``4 days ago``: rounded down; never in the future."""
     seconds = max(0, int(past.total_seconds()))
-    for unit, length in ((" days", 86400), (" h", 3600), (" min", 60)):
-        if seconds >= length * (2 if unit == " days" else 1):
-            return f"{seconds // length}{unit} ago"
-    return f"{seconds} s ago"
+    if seconds >= 2 * 86400:
+        return _("{count} days ago", count=seconds // 86400)
+    if seconds >= 3600:
+        return _("{count} h ago", count=seconds // 3600)
+    if seconds >= 60:
+        return _("{count} min ago", count=seconds // 60)
+    return _("{count} s ago", count=seconds)

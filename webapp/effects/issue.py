@@ -23,6 +23,7 @@ from webapp.effects.prove import asks_itself, give_up, note_challenges, wait_for
 from webapp.errors import Superseded
 from webapp.hindrances import Hindrance
 from webapp.recording import Issuance
+from webapp.retelling import stored
 
 CAA_AGAIN = timedelta(minutes=5)
 CAA_PATIENCE = timedelta(days=2)
@@ -66,7 +67,7 @@ def issue(
             wait_for_proof(desk, file, control, patience or Patience())
         case _:
             again = desk.clock() + LOOK_AGAIN
-            note = "The certificate authority is working on it."
+            note = stored("The certificate authority is working on it.")
             desk.postpone(
                 certificate.id, certificate.version, max(again, progress.until or again), note, Hindrance.AT_WORK
             )

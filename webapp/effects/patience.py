@@ -6,6 +6,7 @@ from datetime import timedelta
 from webapp.catalogue import suffices_automatically
 from webapp.certificates.names import display_name
 from webapp.domaincontrol.models import DomainControl
+from webapp.retelling import stored
 
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300))
 """How long after the first look the second follows, and so on; the last one repeats."""
@@ -40,26 +41,33 @@ def why_failed(control: DomainControl, domain: str, waits: timedelta) -> str:
     """What the customer is told when the time is up: what was seen last, and what to do now."""
     name, days = display_name(domain.removeprefix("*.")), _days(waits)
     if control.held_at is not None:
-        return (
-            f"We saw that you control {name}, but after {days} its CAA records still do not let us issue. "
-            f"{control.caa_problem} Then submit again."
+        return stored(
+            "We saw that you control {name}, but after {days} its CAA records still do not let us issue. "
+            "{problem} Then submit again.",
+            name=name,
+            days=days,
+            problem=control.caa_problem,
         )
-    seen = " ".join(dict.fromkeys(finding.words for finding in control.seen))
-    return (
-        f"In {days} we could not see that you control {name}. What we saw last: {seen or 'nothing.'} "
+    return stored(
+        "In {days} we could not see that you control {name}. What we saw last: {seen} "
         "Submit again: you get a new value for the TXT record or the file. Leave it there until the certificate is "
-        "issued."
+        "issued.",
+        days=days,
+        name=name,
+        seen=" ".join(dict.fromkeys(finding.words for finding in control.seen)) or stored("nothing."),
     )
 
 
 def why_unfinished(domain: str, waits: timedelta) -> str:
     """What the customer is told when the time is up and the authority has not said what it saw."""
     name, days = display_name(domain.removeprefix("*.")), _days(waits)
-    return (
-        f"In {days} the certificate authority did not finish its check of {name}. Submit again: it is asked anew, and "
-        "you get a new value to publish."
+    return stored(
+        "In {days} the certificate authority did not finish its check of {name}. Submit again: it is asked anew, and "
+        "you get a new value to publish.",
+        days=days,
+        name=name,
     )
 
 
 def _days(waits: timedelta) -> str:
-    return f"{waits.days} {'day' if waits.days == 1 else 'days'}"
+    return stored("1 day") if waits.days == 1 else stored("{count} days", count=waits.days)

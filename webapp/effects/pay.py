@@ -36,6 +36,7 @@ from webapp.payments.port import (
 )
 from webapp.recording import Payment
 from webapp.refunds.models import Refund
+from webapp.retelling import stored
 
 ASK_AGAIN = timedelta(seconds=30)
 """The shortest pause before the provider is asked again."""
@@ -44,7 +45,7 @@ ASK_AT_LEAST = timedelta(hours=1)
 SEND_AGAIN = timedelta(minutes=10)
 """The pause after the provider said that it cannot pay now."""
 
-OVERTAKEN = Unknown("Another attempt is under way; its answer counts.")
+OVERTAKEN = Unknown(stored("Another attempt is under way; its answer counts."))
 
 
 def pay(desk: Desk, gateways: Mapping[PaymentMethod, PaymentGateway], certificate_id: str) -> None:
@@ -140,14 +141,16 @@ def _attempt(desk: Desk, gateway: PaymentGateway | None, payout: Payout, order: 
             return Failed(payout.detail or "")
         case PayoutStatus.SENT | PayoutStatus.UNKNOWN:
             if gateway is None:
-                return Unknown("The desk has lost its connection to this payment provider. It must come back first.")
+                return Unknown(
+                    stored("The desk has lost its connection to this payment provider. It must come back first.")
+                )
             found = gateway.query(order)
             if not isinstance(found, Unheard):
                 return _noted(desk, payout, found)
             if desk.clock() - payout.updated_at < gateway.in_flight:
-                return Unknown("The payment provider does not know the order yet; it may still be on its way.")
+                return Unknown(stored("The payment provider does not know the order yet; it may still be on its way."))
     if gateway is None:
-        return _noted(desk, payout, Failed("The desk has no connection to this payment provider."))
+        return _noted(desk, payout, Failed(stored("The desk has no connection to this payment provider.")))
     if not _take(desk, payout):
         return OVERTAKEN
     return _noted(desk, payout, gateway.refund(order))
@@ -258,7 +261,7 @@ def _record(
                 hindrance = Hindrance.AT_WORK if answer is OVERTAKEN else Hindrance.NO_OUTCOME
                 desk.postpone(certificate_id, version, now + pause, detail, hindrance)
             case _:
-                detail = "The payment provider has taken the order and has not finished yet."
+                detail = stored("The payment provider has taken the order and has not finished yet.")
                 desk.postpone(certificate_id, version, now + pause, detail, Hindrance.AT_WORK)
     except Superseded:
         # Another attempt recorded the same answer first.

@@ -30,7 +30,7 @@ def no_facts(_job: Job) -> Facts:
 
 def own_label(item: JobItem) -> Sentence:
     """The part's own name; that of a certificate as people write it."""
-    return say("{name}", name=display_name(item.label) if item.certificate_id else item.label)
+    return Sentence("{name}", {"name": display_name(item.label) if item.certificate_id else item.label})
 
 
 def line_label(item: JobItem) -> Sentence:
@@ -65,7 +65,7 @@ def _filters(job: Job) -> Facts:
     found: Facts = []
     for name, label in (("since", phrase("From")), ("until", phrase("Until"))):
         if job.parameters[name]:
-            found.append((label, say("{day}", day=date.fromisoformat(job.parameters[name]))))
+            found.append((label, Sentence("{day}", {"day": date.fromisoformat(job.parameters[name])})))
     if state := job.parameters["state"]:
         found.append((phrase("State"), say("{state}", state=STATE_WORDS_OF[job.parameters["table"]][state])))
     return found

@@ -19,7 +19,7 @@ Chip = tuple[str, str, bool, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A word about where something stands, with how it looks."""
+    """A word about where something stands, looked up when it is shown, with how it looks."""
 
     label: str
     tone: str
@@ -206,6 +206,6 @@ def _item(item: JobItem, kind: Kind, *, ended: bool) -> ItemRow:
         label=words().say(kind.label(item)),
         url=url,
         standing=LEFT if ended and outcome is None else OUTCOMES[outcome],
-        said=" ".join(words().say(unpack(one)) for one in item.said),
+        said=words().sentences(*(words().say(unpack(one)) for one in item.said)),
         at=item.at,
     )

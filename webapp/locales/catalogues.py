@@ -15,18 +15,24 @@ from babel.support import NullTranslations, Translations
 FOLDER = Path(__file__).parent
 MAY_BE_MISSING = 0.05
 """Which part of a language may be missing for it to be offered."""
+STORED_NOTE = "Stored in English, and recognised by this text when it is shown."
+"""The comment that marks such messages in a catalogue."""
 SOURCE_LANGUAGE = "en"
 """The language that the texts in the sources are written in. It needs no catalogue."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One language. Of its ``total`` messages those that are ``missing`` have no translation yet; they are English."""
+    """One language. Of its ``total`` messages those that are ``missing`` have no translation yet; they are English.
+
+    ``stored`` are the messages that may stand in the database, in English (:mod:`webapp.retelling`).
+    """
 
     locale: Locale
     translations: NullTranslations
     total: int = 0
     missing: int = 0
+    stored: tuple[str, ...] = ()
 
     @cached_property
     def tag(self) -> str:
@@ -57,7 +63,8 @@ def read_catalogue(path: Path) -> Catalogue:
     compiled = BytesIO()
     write_mo(compiled, content)
     compiled.seek(0)
-    return Catalogue(locale, Translations(compiled), len(content), missing_in(content))
+    stored = tuple(str(message.id) for message in content if STORED_NOTE in message.auto_comments)
+    return Catalogue(locale, Translations(compiled), len(content), missing_in(content), stored)
 
 
 def missing_in(content: Catalog) -> int:

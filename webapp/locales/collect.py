@@ -15,7 +15,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from webapp.locales.catalogues import FOLDER, missing_in
+from webapp.locales.catalogues import FOLDER, STORED_NOTE, missing_in
 
 ROOT = FOLDER.parent.parent
 SOURCES = (
@@ -38,6 +38,8 @@ KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     "phrase": None,
     "phrase_in": ((1, "c"), 2),
     "phrases": (1, 2),
+    # Written into the database, and looked up by whoever reads it there.
+    "stored": None,
 }
 """The functions whose first arguments are such texts. Those in certlifecycle know nothing of translations."""
 
@@ -73,6 +75,8 @@ def collect() -> Catalog:
         )
         for line, message, comments, context in found:
             content.add(message, locations=[(name, line)], auto_comments=comments, context=context)
+        for line, message, _, _ in extract_from_file(method, path, keywords={"stored": None}, options=options):
+            content.add(message, locations=[(name, line)], auto_comments=[STORED_NOTE])
     return content
 
 

@@ -14,6 +14,7 @@ from webapp.mail.links import Links
 from webapp.mail.models import Mail
 from webapp.payments.destination import destination
 from webapp.refunds.models import Refund
+from webapp.retelling import Stored
 
 
 class Obsolete(Exception):
@@ -26,12 +27,15 @@ class Unwritable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail before it is worded. The first link is what most readers want; ``quotes`` are what others wrote."""
+    """A mail before it is worded. The first link is what most readers want; ``quotes`` are what others wrote.
+
+    What was stored in English is handed over as :class:`~webapp.retelling.Stored`.
+    """
 
     subject: Sentence
     headline: Sentence
     paragraphs: tuple[Sentence, ...]
-    facts: tuple[tuple[Sentence, object], ...] = ()
+    facts: tuple[tuple[object, object], ...] = ()
     quotes: tuple[tuple[Sentence, str], ...] = ()
     links: tuple[tuple[Sentence, str], ...] = ()
 
@@ -79,9 +83,9 @@ class About:
         return display_name(self.certificate.domain)
 
     @property
-    def names(self) -> str:
+    def names(self) -> list[str]:
         """All of its names."""
-        return ", ".join(display_name(name) for name in self.certificate.names)
+        return [display_name(name) for name in self.certificate.names]
 
     @property
     def valid_until(self) -> datetime:
@@ -91,9 +95,9 @@ class About:
         return self.certificate.not_after
 
     @property
-    def destination(self) -> str:
+    def destination(self) -> Stored:
         """The account that a refund would go to, were it applied for now."""
-        return destination(self.purchase, self.payable).label
+        return Stored(destination(self.purchase, self.payable).label)
 
     def outlook(self) -> Verdict:
         """Whether the money can come back now, of a certificate that stands where the history row left it."""

@@ -111,7 +111,7 @@ class Composer:
             "subject": line(letter.subject),
             "headline": line(letter.headline),
             "paragraphs": [line(one) for one in letter.paragraphs],
-            "quotes": [(line(label), lines_of(text)) for label, text in letter.quotes],
+            "quotes": [(line(label), lines_of(reader.retell(text))) for label, text in letter.quotes],
             "facts": [(line(label), line(value)) for label, value in letter.facts],
             "links": [(line(label), url) for label, url in letter.links],
             "why": line(

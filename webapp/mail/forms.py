@@ -3,9 +3,10 @@
 from wtforms import BooleanField
 
 from webapp.forms import DeskForm
+from webapp.wording import lazy
 
 
 class PreferencesForm(DeskForm):
     """Whether somebody wants the mails that can be switched off."""
 
-    wanted = BooleanField("Send them to me")
+    wanted = BooleanField(lazy("Send them to me"))

@@ -10,9 +10,11 @@ from sqlmodel import col, select
 from certlifecycle import Sentence, say
 from webapp.mail.about import About, Letter, outlook_words
 from webapp.mail.models import MailKind
+from webapp.payments.destination import capital
 from webapp.payments.models import Payout, PayoutStatus
+from webapp.retelling import Stored
 
-Facts = tuple[tuple[Sentence, object], ...]
+Facts = tuple[tuple[object, object], ...]
 Links = tuple[tuple[Sentence, str], ...]
 
 
@@ -33,7 +35,7 @@ def _applied(about: About) -> Letter:
         ),
         (
             (say("Amount"), refund.amount),
-            (say("Goes to"), refund.destination),
+            (say("Goes to"), Stored(refund.destination)),
             (say("Applied"), about.row.at),
             (say("Answer at the latest"), refund.latest),
             *_names(about),
@@ -48,12 +50,16 @@ def _approved(about: About) -> Letter:
         say("Your refund for {domain} is approved", domain=about.domain),
         say("Approved: the money is on its way."),
         (
-            say("{amount} are on their way to {destination}.", amount=refund.amount, destination=refund.destination),
+            say(
+                "{amount} are on their way to {destination}.",
+                amount=refund.amount,
+                destination=Stored(refund.destination),
+            ),
             say("Approved is not refunded yet: we write again when the payment provider confirms that it arrived."),
         ),
         (
             (say("Amount"), refund.amount),
-            (say("Goes to"), refund.destination),
+            (say("Goes to"), Stored(refund.destination)),
             (say("Approved"), about.row.at),
             *_names(about),
         ),
@@ -70,7 +76,7 @@ def _paid(about: About) -> Letter:
             say(
                 "The payment provider confirmed that {amount} went to {destination}.",
                 amount=refund.amount,
-                destination=about.row.facts["to"],
+                destination=Stored(about.row.facts["to"]),
             ),
             say("Nothing is left to do."),
         ),
@@ -95,9 +101,9 @@ def _fallback(about: About) -> Letter:
         (
             say(
                 "{destination} could not take the money, so {amount} went to {balance}.",
-                destination=refund.destination[:1].upper() + refund.destination[1:],
+                destination=Stored(capital(refund.destination)),
                 amount=refund.amount,
-                balance=about.row.facts["to"],
+                balance=Stored(about.row.facts["to"]),
             ),
             say("It is there already: you can pay your next order with it."),
         ),
@@ -110,7 +116,7 @@ def _fallback(about: About) -> Letter:
 def _payment(about: About) -> Facts:
     return (
         (say("Amount"), about.refund.amount),
-        (say("Went to"), about.row.facts["to"]),
+        (say("Went to"), Stored(about.row.facts["to"])),
         (say("Provider’s reference"), about.row.facts["reference"]),
         (say("Confirmed"), about.row.at),
         *_names(about),

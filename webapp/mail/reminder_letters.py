@@ -119,7 +119,7 @@ def _revocation_slow(about: About) -> Letter:
         ),
         tuple(
             (
-                say("{domain}", domain=display_name(one.domain)),
+                display_name(one.domain),
                 say("asked for on {since}. {cause}", since=one.state_since, cause=_cause(one)),
             )
             for one in late[:LONGEST_LIST]

@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Blueprint, flash, render_template, send_file, url_for
 from werkzeug.wrappers import Response
 
-from certlifecycle import Role
+from certlifecycle import Role, phrase
 from webapp.access import account, only, parts, public
 from webapp.accounts.models import Account
 from webapp.errors import NotFound
@@ -20,6 +20,7 @@ from webapp.htmx import go_to
 from webapp.mail.forms import PreferencesForm
 from webapp.mail.models import MailGroup
 from webapp.mail.preferences import Unsubscribing, choose, group_of, wants
+from webapp.wording import _
 
 blueprint = Blueprint("mail", __name__)
 unsubscribing = Blueprint("unsubscribing", __name__)
@@ -27,17 +28,21 @@ unsubscribing = Blueprint("unsubscribing", __name__)
 
 NEWEST = 100
 
-# What each group is called, what is in it, and what goes on without it.
+# What each group is called, what is in it, what goes on without it, and what is said once it is stopped.
 GROUPS = {
     MailGroup.REMINDERS: (
-        "Reminders",
-        "A refund window that closes in 7 days or in 1 day, and a certificate that expires in 30 or in 7 days.",
-        "What happens to your certificates and your money is written to you in any case.",
+        phrase("Reminders"),
+        phrase("A refund window that closes in 7 days or in 1 day, and a certificate that expires in 30 or in 7 days."),
+        phrase("What happens to your certificates and your money is written to you in any case."),
+        phrase("We send you no more reminders."),
     ),
     MailGroup.DUTIES: (
-        "Notices about late work",
-        "Once a day, when refund applications wait longer than was promised, or a revocation longer than it may.",
-        "What waits for you stands in the review queue in any case.",
+        phrase("Notices about late work"),
+        phrase(
+            "Once a day, when refund applications wait longer than was promised, or a revocation longer than it may."
+        ),
+        phrase("What waits for you stands in the review queue in any case."),
+        phrase("We send you no more notices about late work."),
     ),
 }
 
@@ -62,7 +67,7 @@ def preferences_post() -> Response | tuple[str, int]:
         return render_template("mail/preferences.html", form=form, group=GROUPS[group]), 422
     with parts().database.writing() as session:
         choose(session, account().id, group, parts().desk.clock(), wanted=form.wanted.data)
-    flash("Your choice is noted.", "success")
+    flash(_("Your choice is noted."), "success")
     return go_to(url_for("mail.preferences"))
 
 
@@ -73,7 +78,7 @@ def preferences_post() -> Response | tuple[str, int]:
 @public
 def unsubscribe(token: str) -> str:
     """Ask first: programs that look through mails open every link in them."""
-    _, group = _read(token)
+    _recipient, group = _read(token)
     return render_template("mail/unsubscribe.html", group=GROUPS[group], done=False)
 
 
@@ -95,8 +100,8 @@ def _read(token: str) -> tuple[Account, MailGroup]:
         if recipient is not None:
             return recipient, found[1]
     raise NotFound(
-        "This link was not made by us, or it is incomplete.",
-        "Open it from the mail again, or sign in and choose your mails there.",
+        _("This link was not made by us, or it is incomplete."),
+        _("Open it from the mail again, or sign in and choose your mails there."),
     )
 
 
@@ -150,7 +155,7 @@ def development(folder: Path) -> Blueprint:
 def _path(folder: Path, mail_id: str) -> Path:
     path = folder / f"{mail_id}.eml"
     if not path.is_file():
-        raise NotFound("There is no such mail in the folder.")
+        raise NotFound(_("There is no such mail in the folder."))
     return path
 
 

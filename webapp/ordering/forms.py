@@ -8,6 +8,7 @@ from webapp.catalogue import Product
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.columns import new_id
 from webapp.forms import DeskForm
+from webapp.wording import _, lazy, words
 
 
 class OrderForm(DeskForm):
@@ -17,17 +18,17 @@ class OrderForm(DeskForm):
     """
 
     order_id = StringField(
-        "This form",
+        lazy("This form"),
         widget=HiddenInput(),
         default=new_id,
         validators=[
-            InputRequired("The form came without its number. Load the page again."),
-            Regexp(r"^[0-9a-f]{32}\Z", message="The form's number makes no sense. Load the page again."),
+            InputRequired(lazy("The form came without its number. Load the page again.")),
+            Regexp(r"^[0-9a-f]{32}\Z", message=lazy("The form’s number makes no sense. Load the page again.")),
         ],
     )
     domain = StringField(
-        "Domain",
-        validators=[InputRequired("Enter the domain that the certificate is for.")],
+        lazy("Domain"),
+        validators=[InputRequired(lazy("Enter the domain that the certificate is for."))],
         render_kw={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "inputmode": "url"},
     )
 
@@ -44,7 +45,7 @@ class OrderForm(DeskForm):
                 # A wildcard may be ordered by the domain that it is for; not every domain may have one.
                 domain = read_domain(f"*.{domain}")
         except NameRejected as rejected:
-            raise ValidationError(str(rejected)) from None
+            raise ValidationError(words().say(rejected.sentence)) from None
         if domain.startswith("*.") and not self.product.wildcard:
-            raise ValidationError("This product is for one name. For every name below a domain, order a wildcard.")
+            raise ValidationError(_("This product is for one name. For every name below a domain, order a wildcard."))
         self.wanted = domain

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
+from certlifecycle import phrase
 from webapp.accounts.models import Account
 from webapp.catalogue import Product
 from webapp.certificates.models import Certificate, PaymentMethod, Purchase
 from webapp.desk import By, Desk, order_number
 from webapp.errors import DeskError
 from webapp.payments.ledger import SALES, transfer, wallet
+from webapp.wording import _
 
 KIND = "order"
 NUMBER_PREFIX = "N"
@@ -30,7 +32,7 @@ class FormUsed(DeskError):
     """The order's once-only id belongs to an order for something else."""
 
     status = 409
-    title = "This order form was used before"
+    title = phrase("This order form was used before")
 
 
 def buy(desk: Desk, customer: Account, order: Order, by: By) -> Certificate:
@@ -49,7 +51,7 @@ def buy(desk: Desk, customer: Account, order: Order, by: By) -> Certificate:
         if bought is None:
             raise
     if (bought.customer_id, bought.domain) != (customer.id, order.domain):
-        raise FormUsed("An order was placed with this form already.", "Begin a new order.")
+        raise FormUsed(_("An order was placed with this form already."), _("Begin a new order."))
     return bought
 
 

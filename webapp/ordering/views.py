@@ -13,6 +13,7 @@ from webapp.ordering.forms import OrderForm
 from webapp.ordering.service import Order, buy
 from webapp.payments.ledger import InsufficientFunds, balance, wallet
 from webapp.refunds.present import policy_words
+from webapp.wording import _
 
 blueprint = Blueprint("ordering", __name__, url_prefix="/order")
 
@@ -47,9 +48,14 @@ def order_post(product: str) -> tuple[str, int] | Response:
     try:
         certificate = buy(parts().desk, account(), placed, by())
     except InsufficientFunds as poor:
-        form.form_errors.append(f"Your balance lacks {poor.missing} for this order. Nothing was booked.")
+        form.form_errors.append(
+            _("Your balance lacks {amount} for this order. Nothing was booked.", amount=poor.missing)
+        )
         return _order_page(wanted, form), 422
-    flash(f"Ordered and paid: {display_name(certificate.domain)}. Submit it for verification next.", "success")
+    flash(
+        _("Ordered and paid: {domain}. Submit it for verification next.", domain=display_name(certificate.domain)),
+        "success",
+    )
     return go_to(url_for("certificates.details", certificate_id=certificate.id))
 
 
@@ -64,7 +70,7 @@ def check(product: str) -> str:
 
 def _product(code: str) -> Product:
     if code not in PRODUCTS:
-        raise NotFound("There is no such product.", "Choose one from the price list.")
+        raise NotFound(_("There is no such product."), _("Choose one from the price list."))
     return PRODUCTS[code]
 
 

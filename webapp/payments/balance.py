@@ -12,6 +12,7 @@ from webapp.db import Database
 from webapp.payments.ledger import SALES, booked, transfer, wallet
 from webapp.payments.models import LedgerTransfer
 from webapp.payments.port import Answer, Failed, PayoutOrder, StatementLine, Succeeded, Unheard
+from webapp.retelling import stored
 
 KIND = "refund"
 
@@ -72,5 +73,5 @@ class BalanceGateway:
 
 def _answer(row: LedgerTransfer, order: PayoutOrder) -> Answer:
     if (row.amount_minor, row.currency) != (order.amount.minor, order.amount.currency):
-        return Failed("This refund was booked with another amount.", elsewhere=False)
+        return Failed(stored("This refund was booked with another amount."), elsewhere=False)
     return Succeeded(f"ledger {row.id}")

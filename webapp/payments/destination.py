@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from webapp.certificates.models import PaymentMethod, Purchase
 from webapp.payments.alipay_protocol import CURRENCY
+from webapp.retelling import stored
+
+# An account is frozen on an application by its name in English; each reader gets it in their own language.
+BALANCE = stored("your balance in this shop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,26 @@ def label_of(method: PaymentMethod, account: str) -> str:
     """Name an account, without more of its number than its owner needs to recognise it."""
     match method:
         case PaymentMethod.BALANCE:
-            return "your balance in this shop"
+            return BALANCE
         case PaymentMethod.ALIPAY:
-            return f"the Alipay account {account}".rstrip()
+            return stored("the Alipay account {account}", account=account) if account else stored("the Alipay account")
         case _:
-            return f"the bank account {account}".rstrip()
+            return stored("the bank account {account}", account=account) if account else stored("the bank account")
+
+
+def capital(label: str) -> str:
+    """An account's name at the beginning of a sentence."""
+    return label[:1].upper() + label[1:]
+
+
+AT_THE_BEGINNING = (
+    stored("Your balance in this shop"),
+    stored("The Alipay account"),
+    stored("The bank account"),
+    stored("The Alipay account {account}", account="…"),
+    stored("The bank account {account}", account="…"),
+)
+"""What :func:`capital` makes of them, set out so that these are recognised, too."""
+
+ELSEWHERE = stored("ending {digits}", digits="88")
+"""How orders from elsewhere may name an account."""

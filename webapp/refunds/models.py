@@ -10,6 +10,14 @@ from sqlmodel import Field, SQLModel
 from certlifecycle import Money, State
 from webapp.certificates.models import PaymentMethod
 from webapp.columns import JSON, MONEY, UtcDateTime, new_id, words_of
+from webapp.retelling import stored
+
+VERDICTS = (
+    stored("Refundable: it was never submitted for verification."),
+    stored("Refundable: its verification failed."),
+    stored("Refundable until {deadline}.", deadline="…"),
+)
+"""The verdicts on which an application can have been made, set out so that a frozen one is recognised."""
 
 
 class Outcome(StrEnum):

@@ -6,66 +6,76 @@ Nothing here decides anything; what happens to the money is decided in :mod:`web
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from certlifecycle import REVIEWERS
+from certlifecycle import REVIEWERS, phrase
 from webapp.accounts.models import Account
 from webapp.certificates.models import PaymentMethod, Purchase
 from webapp.certificates.present import account_words
 from webapp.payments.destination import label_of
 from webapp.payments.models import Payout, PayoutStatus
 from webapp.refunds.models import Outcome, Refund
-from webapp.wording import words
+from webapp.retelling import Stored, stored
+from webapp.wording import _, words
 
 SENT_TO = {
-    PaymentMethod.BALANCE: "Money sent",
-    PaymentMethod.ALIPAY: "Sent to Alipay",
-    PaymentMethod.BANK: "Sent to the bank",
+    PaymentMethod.BALANCE: phrase("Money sent"),
+    PaymentMethod.ALIPAY: phrase("Sent to Alipay"),
+    PaymentMethod.BANK: phrase("Sent to the bank"),
 }
 """The step of the progress in which the money leaves the shop."""
 
 NOT_SENT = (
-    "Approved, not yet paid",
-    "The money is about to be sent to {where}. It is not refunded before the payment provider confirms it.",
+    phrase("Approved, not yet paid"),
+    phrase("The money is about to be sent to {where}. It is not refunded before the payment provider confirms it."),
 )
 DEFERRED = (
-    "Approved, not yet paid",
-    "The money could not be sent to {where} yet, for a reason on the shop’s side. It is sent again by itself.",
+    phrase("Approved, not yet paid"),
+    phrase("The money could not be sent to {where} yet, for a reason on the shop’s side. It is sent again by itself."),
 )
 SENT = {
     PaymentMethod.BALANCE: (
-        "Sent, not yet confirmed",
-        "The money was sent. It is refunded once the payment provider confirms it.",
+        phrase("Sent, not yet confirmed"),
+        phrase("The money was sent. It is refunded once the payment provider confirms it."),
     ),
     PaymentMethod.ALIPAY: (
-        "Sent to Alipay, not yet confirmed",
-        "The money was sent to Alipay. It is refunded once Alipay confirms it.",
+        phrase("Sent to Alipay, not yet confirmed"),
+        phrase("The money was sent to Alipay. It is refunded once Alipay confirms it."),
     ),
     PaymentMethod.BANK: (
-        "Sent to the bank, not yet confirmed",
-        "The shop’s bank has the order to pay. It is refunded once the bank confirms it, which can take some days.",
+        phrase("Sent to the bank, not yet confirmed"),
+        phrase(
+            "The shop’s bank has the order to pay. It is refunded once the bank confirms it, which can take some days."
+        ),
     ),
 }
 TO_THE_BALANCE = (
-    "Approved, not yet paid",
-    "The account that paid could not take the money, so it is about to be booked to the balance.",
+    phrase("Approved, not yet paid"),
+    phrase("The account that paid could not take the money, so it is about to be booked to the balance."),
 )
 WAITS_FOR_FILE = (
-    "Ordered, goes to the bank next",
-    "The payment goes to the shop’s bank together with others. It is refunded once the bank confirms it.",
+    phrase("Ordered, goes to the bank next"),
+    phrase("The payment goes to the shop’s bank together with others. It is refunded once the bank confirms it."),
 )
 UNKNOWN = {
     PaymentMethod.BALANCE: (
-        "Sent, no answer yet",
-        "The payment provider has not said what became of the payment. We keep asking; nothing is guessed and nothing "
-        "is paid twice.",
+        phrase("Sent, no answer yet"),
+        phrase(
+            "The payment provider has not said what became of the payment. We keep asking; nothing is guessed and "
+            "nothing is paid twice."
+        ),
     ),
     PaymentMethod.ALIPAY: (
-        "Sent to Alipay, no answer yet",
-        "Alipay has not said what became of the payment. We keep asking; nothing is guessed and nothing is paid twice.",
+        phrase("Sent to Alipay, no answer yet"),
+        phrase(
+            "Alipay has not said what became of the payment. We keep asking; nothing is guessed and nothing is paid "
+            "twice."
+        ),
     ),
     PaymentMethod.BANK: (
-        "Sent to the bank, no answer yet",
-        "The bank has not said what became of the payment. We keep asking; nothing is guessed and nothing is paid "
-        "twice.",
+        phrase("Sent to the bank, no answer yet"),
+        phrase(
+            "The bank has not said what became of the payment. We keep asking; nothing is guessed and nothing is paid "
+            "twice."
+        ),
     ),
 }
 
@@ -79,22 +89,27 @@ def on_its_way(payouts: Sequence[Payout], where: str) -> tuple[str, str]:
     """With whom the money of an approved refund is: a label and a sentence. ``payouts`` are those of this round."""
     last = payouts[-1] if payouts else None
     if last is None:
-        return NOT_SENT[0], NOT_SENT[1].format(where=where)
+        return _worded(NOT_SENT, where)
     method = PaymentMethod(last.method)
     match PayoutStatus(last.status):
         case PayoutStatus.INTENDED if last.detail:
-            return DEFERRED[0], DEFERRED[1].format(where=where)
+            return _worded(DEFERRED, where)
         case PayoutStatus.SENT if method is PaymentMethod.BANK and not last.reference:
-            return WAITS_FOR_FILE
+            return _worded(WAITS_FOR_FILE)
         case PayoutStatus.SENT:
-            return SENT[method]
+            return _worded(SENT[method])
         case PayoutStatus.UNKNOWN:
-            return UNKNOWN[method]
+            return _worded(UNKNOWN[method])
         case PayoutStatus.REFUSED:
             # Refused by one, and not yet handed to the next.
-            return TO_THE_BALANCE
+            return _worded(TO_THE_BALANCE)
         case _:
-            return NOT_SENT[0], NOT_SENT[1].format(where=where)
+            return _worded(NOT_SENT, where)
+
+
+def _worded(said: tuple[str, str], where: str = "") -> tuple[str, str]:
+    label, sentence = said
+    return _(label), _(sentence, where=where)
 
 
 def method_in_use(refund: Refund, payouts: Sequence[Payout]) -> PaymentMethod:
@@ -117,13 +132,22 @@ def detour(refund: Refund, purchase: Purchase, payouts: Sequence[Payout], viewer
     if refused and refund.method != PaymentMethod.BALANCE and refund.outcome in (Outcome.APPROVED, Outcome.REFUNDED):
         account = upper(paid_with)
         if refund.paid_at is not None:
-            since = words().instant(refund.paid_at)
-            told = f"{account} could not take the money. It is in {balance} since {since}."
+            told = _(
+                "{account} could not take the money. It is in {balance} since {since}.",
+                account=account,
+                balance=balance,
+                since=refund.paid_at,
+            )
         else:
-            told = f"{account} could not take the money, so it goes to {balance}."
-        return f"{told} Why: {refused[0].detail}" if refused[0].detail else told
+            told = _("{account} could not take the money, so it goes to {balance}.", account=account, balance=balance)
+        why = refused[0].detail
+        return words().sentences(told, _("Why: {answer}", answer=Stored(why)) if why else "")
     if refund.method != purchase.payment_method:
-        return f"The order was paid with {paid_with}. This shop cannot pay back to it, so the money goes to {balance}."
+        return _(
+            "The order was paid with {account}. This shop cannot pay back to it, so the money goes to {balance}.",
+            account=paid_with,
+            balance=balance,
+        )
     return None
 
 
@@ -144,8 +168,8 @@ def again_words(refund: Refund, payouts: Sequence[Payout]) -> str:
     """Why an application is in review again, as everybody reads it."""
     tried = [one for one in payouts if one.round == refund.round - 1]
     if len(tried) > 1 or refund.method == PaymentMethod.BALANCE:
-        return "It was approved, but no account could take the money. A reviewer looks at it again."
-    return "It was approved, but the payment did not go through. A reviewer finds out why, and decides again."
+        return _("It was approved, but no account could take the money. A reviewer looks at it again.")
+    return _("It was approved, but the payment did not go through. A reviewer finds out why, and decides again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,28 +182,28 @@ class Returned:
 
 
 LOOK_FIRST = {
-    PaymentMethod.ALIPAY: (
+    PaymentMethod.ALIPAY: phrase(
         "Look at Alipay first whether the customer has the money already. If they have, refuse the application and "
         "tell them so."
     ),
-    PaymentMethod.BANK: (
+    PaymentMethod.BANK: phrase(
         "Look at the bank first what became of the payment. If the customer has the money already, refuse the "
         "application and tell them so."
     ),
 }
 APPROVING: Mapping[PaymentMethod, str] = {
-    PaymentMethod.ALIPAY: (
+    PaymentMethod.ALIPAY: phrase(
         "Approving it again asks Alipay once more. If Alipay refuses for the same reason, the money goes to the "
         "customer’s balance without another look; if for another reason, the application comes back."
     ),
-    PaymentMethod.BANK: (
+    PaymentMethod.BANK: phrase(
         "The bank is not asked again: an order to it is given once. Approving it again pays the money to the "
         "customer’s balance."
     ),
 }
-ALL_FAILED = "Approving it again tries {account} anew, and the customer’s balance after it."
-BALANCE_FAILED = "Approving it again tries the customer’s balance anew."
-PAID_MEANWHILE = "Meanwhile the payment was confirmed after all. Approve it again: nothing more is paid."
+ALL_FAILED = phrase("Approving it again tries {account} anew, and the customer’s balance after it.")
+BALANCE_FAILED = phrase("Approving it again tries the customer’s balance anew.")
+PAID_MEANWHILE = phrase("Meanwhile the payment was confirmed after all. Approve it again: nothing more is paid.")
 
 
 def returned(refund: Refund, purchase: Purchase, payouts: Sequence[Payout], viewer: Account) -> Returned | None:
@@ -189,15 +213,15 @@ def returned(refund: Refund, purchase: Purchase, payouts: Sequence[Payout], view
     tried = [one for one in payouts if one.round == refund.round - 1]
     # What went to a person kept its own answer, and nothing was tried after it.
     last = tried[-1] if tried else None
-    why = (last.detail if last else None) or "The payment did not go through."
+    why = words().retell((last.detail if last else None) or stored("The payment did not go through."))
     if viewer.role not in REVIEWERS:
         return Returned(why, "", "")
     if any(one.status == PayoutStatus.CONFIRMED for one in payouts):
-        return Returned(why, "", PAID_MEANWHILE)
+        return Returned(why, "", _(PAID_MEANWHILE))
     method = PaymentMethod(last.method if last else refund.method)
     if refund.method == PaymentMethod.BALANCE:
-        return Returned(why, "", BALANCE_FAILED)
+        return Returned(why, "", _(BALANCE_FAILED))
     if len(tried) > 1:
         account = account_of(PaymentMethod(refund.method), purchase, viewer)
-        return Returned(why, "", ALL_FAILED.format(account=account))
-    return Returned(why, LOOK_FIRST[method], APPROVING[method])
+        return Returned(why, "", _(ALL_FAILED, account=account))
+    return Returned(why, _(LOOK_FIRST[method]), _(APPROVING[method]))

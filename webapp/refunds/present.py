@@ -17,7 +17,7 @@ from webapp.desk import File
 from webapp.payments.destination import label_of
 from webapp.refunds.helping import Help, help_for
 from webapp.refunds.models import Refund
-from webapp.wording import words
+from webapp.wording import _, ngettext, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ def next_step(file: File, answer: Verdict) -> NextStep | None:
     match answer.rule:
         case Rule.BEING_VERIFIED:
             url = url_for("certificates.withdraw_submission", certificate_id=certificate.id)
-            return NextStep("Withdraw the submission", url, posts=True)
+            return NextStep(_("Withdraw the submission"), url, posts=True)
         case Rule.NOT_REVOKED:
-            return NextStep("Revoke the certificate", url_for("certificates.revoke", certificate_id=certificate.id))
+            return NextStep(_("Revoke the certificate"), url_for("certificates.revoke", certificate_id=certificate.id))
         case Rule.ALREADY_APPLIED | Rule.ALREADY_APPROVED | Rule.ALREADY_REFUNDED if file.refund is not None:
-            return NextStep("See the refund", url_for("refunds.details", refund_id=file.refund.id))
+            return NextStep(_("See the refund"), url_for("refunds.details", refund_id=file.refund.id))
     return None
 
 
@@ -85,48 +85,55 @@ def deductions(purchase: Purchase, policy: RefundPolicy) -> tuple[tuple[str, Mon
     """What of the order's price is not paid back, and why."""
     found = []
     if purchase.voucher_minor and not policy.voucher_refundable:
-        found.append(("Paid with a voucher, not paid back", Money(purchase.voucher_minor, purchase.currency)))
+        found.append((_("Paid with a voucher, not paid back"), Money(purchase.voucher_minor, purchase.currency)))
     if policy.fee_minor:
-        found.append(("Fee, not paid back", Money(policy.fee_minor, purchase.currency)))
+        found.append((_("Fee, not paid back"), Money(policy.fee_minor, purchase.currency)))
     return tuple(found)
 
 
 def policy_words(policy: RefundPolicy, currency: str) -> tuple[str, ...]:
     """The refund policy as a customer reads it, a sentence or two for each rule."""
-    days = f"{policy.window_days} days"
+    days = ngettext("{count} day", "{count} days", policy.window_days)
     rules = []
     if policy.basis is Basis.ISSUE:
-        rules.append("Never submitted for verification, or failed it: the money comes back, at any time.")
+        rules.append(_("Never submitted for verification, or failed it: the money comes back, at any time."))
         if policy.revocation_inside:
             rules.append(
-                f"Issued: the money comes back within {days} of the issue date. In that time the certificate authority "
-                "must have confirmed the revocation, and you must have applied."
+                _(
+                    "Issued: the money comes back within {days} of the issue date. In that time the certificate "
+                    "authority must have confirmed the revocation, and you must have applied.",
+                    days=days,
+                )
             )
         else:
             rules.append(
-                f"Issued: the money comes back within {days} of the issue date. Revoke the certificate, then apply."
+                _(
+                    "Issued: the money comes back within {days} of the issue date. Revoke the certificate, then apply.",
+                    days=days,
+                )
             )
-        rules.append(f"More than {days} after the issue date: never.")
+        rules.append(_("More than {days} after the issue date: never.", days=days))
     else:
-        rules.append(f"The money comes back within {days} of the payment.")
-        rules.append("Not while the certificate is being verified or is in use: withdraw or revoke it first.")
+        rules.append(_("The money comes back within {days} of the payment.", days=days))
+        rules.append(_("Not while the certificate is being verified or is in use: withdraw or revoke it first."))
         if policy.revocation_inside:
-            rules.append("The certificate authority must have confirmed the revocation in that time.")
+            rules.append(_("The certificate authority must have confirmed the revocation in that time."))
     if not policy.voucher_refundable:
-        rules.append("What was paid with a voucher is not paid back.")
+        rules.append(_("What was paid with a voucher is not paid back."))
     if policy.fee_minor:
-        rules.append(f"A fee of {Money(policy.fee_minor, currency)} is kept.")
+        rules.append(_("A fee of {amount} is kept.", amount=Money(policy.fee_minor, currency)))
     if policy.two_reviewers_above_minor is not None:
         limit = Money(policy.two_reviewers_above_minor, currency)
-        rules.append(f"Above {limit} two reviewers have to approve.")
+        rules.append(_("Above {limit} two reviewers have to approve.", limit=limit))
     return tuple(rules)
 
 
 def review_days(policy: RefundPolicy) -> str:
     """How long the review takes: ``3 to 5 business days``."""
     soonest, latest = policy.review_days
-    span = f"{soonest} to {latest}" if soonest != latest else str(latest)
-    return f"{span} business day{'' if latest == 1 else 's'}"
+    if soonest == latest:
+        return ngettext("{count} business day", "{count} business days", latest)
+    return _("{soonest} to {latest} business days", soonest=soonest, latest=latest)
 
 
 def verdict_words(refund: Refund) -> str:
@@ -142,5 +149,5 @@ def promise_words(promise: Promise) -> str:
 def between(soonest: date, latest: date) -> str:
     """Two days in words, or one where they are the same."""
     if soonest == latest:
-        return f"on {words().day(latest)}"
-    return f"between {words().day(soonest)} and {words().day(latest)}"
+        return _("on {day}", day=latest)
+    return _("between {soonest} and {latest}", soonest=soonest, latest=latest)

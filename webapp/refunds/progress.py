@@ -6,7 +6,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from certlifecycle import REVIEWERS, Event, Mover, Rule, State
+from certlifecycle import REVIEWERS, Event, Mover, Rule, State, phrase
 from certlifecycle.calendar import Promise, is_overdue
 from webapp.access import parts
 from webapp.accounts.models import Account
@@ -30,7 +30,7 @@ from webapp.refunds.paying import (
 )
 from webapp.refunds.present import between, promise_words, verdict_words
 from webapp.refunds.queries import Listed, RefundFile
-from webapp.wording import words
+from webapp.wording import Vocabulary, _, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +74,23 @@ def standing(
             return Standing(
                 "good",
                 "circle-check-big",
-                "Refunded",
-                f"The payment provider confirmed that {refund.amount} went to {_paid_to(refund, viewer)}.",
+                _("Refunded"),
+                _(
+                    "The payment provider confirmed that {amount} went to {destination}.",
+                    amount=refund.amount,
+                    destination=_paid_to(refund, viewer),
+                ),
                 Mover.NOBODY,
             )
         case Outcome.REJECTED:
             mover = Mover.CUSTOMER if is_current else Mover.NOBODY
-            return Standing("bad", "octagon-x", "Refused", "The application was refused.", mover)
+            return Standing("bad", "octagon-x", _("Refused"), _("The application was refused."), mover)
         case _:
             return Standing(
                 "neutral",
                 "undo-2",
-                "Withdrawn",
-                "The application was taken back before anybody had decided. The certificate is as it was.",
+                _("Withdrawn"),
+                _("The application was taken back before anybody had decided. The certificate is as it was."),
                 Mover.NOBODY,
             )
 
@@ -95,16 +99,16 @@ def _open(refund: Refund, approvals: Sequence[RefundApproval], payouts: Sequence
     promise = Promise(refund.soonest, refund.latest)
     desk = parts().desk
     if refund.round > 1:
-        label, sentence = "In review again", again_words(refund, payouts)
+        label, sentence = _("In review again"), again_words(refund, payouts)
     elif approvals:
-        label, sentence = "In review", "Approved by a first reviewer; a second one decides."
+        label, sentence = _("In review"), _("Approved by a first reviewer; a second one decides.")
     else:
-        label, sentence = "In review", "A reviewer decides."
+        label, sentence = _("In review"), _("A reviewer decides.")
     if is_overdue(promise, desk.clock(), desk.policy.zone):
-        late = f"The answer was promised by {words().day(refund.latest)}, and it is late. The claim does not lapse."
-        return Standing("warn", "clock-alert", label, f"{sentence} {late}", Mover.REVIEWER)
-    answer = f"There will be an answer {promise_words(promise)}."
-    return Standing("money", "receipt-text", label, f"{sentence} {answer}", Mover.REVIEWER)
+        late = _("The answer was promised by {latest}, and it is late. The claim does not lapse.", latest=refund.latest)
+        return Standing("warn", "clock-alert", label, words().sentences(sentence, late), Mover.REVIEWER)
+    answer = _("There will be an answer {when}.", when=promise_words(promise))
+    return Standing("money", "receipt-text", label, words().sentences(sentence, answer), Mover.REVIEWER)
 
 
 def steps(case: RefundFile) -> list[Step]:
@@ -113,13 +117,13 @@ def steps(case: RefundFile) -> list[Step]:
     applied = Step("done", "Applied", _at(refund.applied_at))
     match refund.outcome:
         case Outcome.WITHDRAWN:
-            return [applied, Step("failed", "Withdrawn", _at(refund.closed_at))]
+            return [applied, Step("failed", _("Withdrawn"), _at(refund.closed_at))]
         case Outcome.REJECTED:
             return [
                 applied,
-                Step("failed", "Refused", _at(refund.decided_at)),
-                Step("skipped", SENT_TO[PaymentMethod(refund.method)]),
-                Step("skipped", "Refunded"),
+                Step("failed", _("Refused"), _at(refund.decided_at)),
+                Step("skipped", _(SENT_TO[PaymentMethod(refund.method)])),
+                Step("skipped", _("Refunded")),
             ]
         case Outcome.OPEN:
             note = "One of two approvals" if case.approvals else ""
@@ -131,14 +135,14 @@ def steps(case: RefundFile) -> list[Step]:
     payouts = payouts_now(refund, case.payouts)
     sent = next((one for one in reversed(payouts) if one.status in _UNDER_WAY), None)
     done = refund.outcome == Outcome.REFUNDED
-    sent_to = SENT_TO[method_in_use(refund, payouts)]
-    note = f"Reference {sent.reference}" if sent and sent.reference and not done else ""
+    sent_to = _(SENT_TO[method_in_use(refund, payouts)])
+    note = _("Reference {reference}", reference=sent.reference) if sent and sent.reference and not done else ""
     return [
         applied,
-        Step("done", "Reviewed", decided),
-        Step("done" if sent or done else "present", "Approved", decided),
+        Step("done", _("Reviewed"), decided),
+        Step("done" if sent or done else "present", _("Approved"), decided),
         Step("done" if done else "present" if sent else "todo", sent_to, _at(sent.intended_at if sent else None), note),
-        Step("done" if done else "todo", "Refunded", _at(refund.paid_at)),
+        Step("done" if done else "todo", _("Refunded"), _at(refund.paid_at)),
     ]
 
 
@@ -173,11 +177,11 @@ class Attempt:
 
 
 ATTEMPT_WORDS = {
-    PayoutStatus.INTENDED: ("neutral", "Prepared, nothing sent yet"),
-    PayoutStatus.SENT: ("progress", "Sent, not yet confirmed"),
-    PayoutStatus.UNKNOWN: ("warn", "Sent, no answer yet"),
-    PayoutStatus.CONFIRMED: ("good", "Confirmed"),
-    PayoutStatus.REFUSED: ("bad", "Refused by the provider"),
+    PayoutStatus.INTENDED: ("neutral", phrase("Prepared, nothing sent yet")),
+    PayoutStatus.SENT: ("progress", phrase("Sent, not yet confirmed")),
+    PayoutStatus.UNKNOWN: ("warn", phrase("Sent, no answer yet")),
+    PayoutStatus.CONFIRMED: ("good", phrase("Confirmed")),
+    PayoutStatus.REFUSED: ("bad", phrase("Refused by the provider")),
 }
 
 
@@ -189,8 +193,8 @@ def attempts(case: RefundFile, viewer: Account) -> list[Attempt]:
         account = account_of(PaymentMethod(payout.method), case.file.purchase, viewer)
         # The provider's answers are for people; what the desk notes of a connection is for reviewers.
         is_told = payout.status == PayoutStatus.REFUSED or viewer.role in REVIEWERS
-        detail = payout.detail or "" if is_told else ""
-        found.append(Attempt(account, result, detail, payout.reference or "", payout.updated_at, tone))
+        detail = words().retell(payout.detail or "") if is_told else ""
+        found.append(Attempt(account, _(result), detail, payout.reference or "", payout.updated_at, tone))
     return found
 
 
@@ -200,11 +204,13 @@ def _paid_to(refund: Refund, viewer: Account) -> str:
 
 # Pages
 
-RULE_WORDS = {
-    Rule.NEVER_SUBMITTED: "Never submitted for verification",
-    Rule.FAILED_VERIFICATION: "Failed verification",
-    Rule.REVOKED_IN_WINDOW: "Revoked, and applied for inside the refund window",
-}
+RULE_WORDS = Vocabulary(
+    {
+        Rule.NEVER_SUBMITTED: phrase("Never submitted for verification"),
+        Rule.FAILED_VERIFICATION: phrase("Failed verification"),
+        Rule.REVOKED_IN_WINDOW: phrase("Revoked, and applied for inside the refund window"),
+    }
+)
 """The rules by which somebody can have applied."""
 
 
@@ -227,6 +233,8 @@ class Progress:
     promise: str
     verdict: str
     rule: str
+    decision_reason: str
+    instructions: str
     destination: str
     detour: str | None
     returned: Returned | None
@@ -253,6 +261,8 @@ def progress_of(case: RefundFile, viewer: Account) -> Progress:
         promise=between(refund.soonest, refund.latest),
         verdict=verdict_words(refund),
         rule=RULE_WORDS[Rule(refund.rule)],
+        decision_reason=words().retell(refund.decision_reason or ""),
+        instructions=words().retell(refund.instructions or ""),
         destination=_paid_to(refund, viewer),
         detour=detour(refund, case.file.purchase, case.payouts, viewer),
         returned=returned(refund, case.file.purchase, case.payouts, viewer),
@@ -276,7 +286,7 @@ def _offers(case: RefundFile, viewer: Account) -> dict[str, Offer]:
     found = {}
     for event, permission in parts().desk.permissions(case.file, viewer.actor).items():
         if event in (Event.WITHDRAW_REFUND, Event.REQUEST_REFUND, Event.KEEP_CERTIFICATE):
-            refusals = " ".join(words().say(one.sentence) for one in permission.refusals)
+            refusals = words().sentences(*(words().say(one.sentence) for one in permission.refusals))
             found[event.value] = Offer(refusals or None)
     return found
 

@@ -17,6 +17,7 @@ from webapp.desk import File
 from webapp.errors import NotFound
 from webapp.payments.models import Payout
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.wording import _
 
 PAGE_SIZE = 20
 
@@ -68,7 +69,7 @@ def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile
         .where(Refund.id == refund_id, visible_to(viewer))
     ).first()
     if refund is None:
-        raise NotFound("There is no such refund.")
+        raise NotFound(_("There is no such refund."))
     file = parts().desk.open_file(session, refund.certificate_id)
     happened = [row for row in history_of(session, refund.certificate_id) if row.refund_id == refund.id]
     return RefundFile(

@@ -3,7 +3,7 @@
 from flask import Blueprint, flash, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from certlifecycle import Event, EventRefused
+from certlifecycle import Event, EventRefused, phrase
 from webapp.access import account, by, customers_only, is_repeated, parts
 from webapp.certificates.queries import certificate_file
 from webapp.desk import File
@@ -17,10 +17,11 @@ from webapp.recording import Application
 from webapp.refunds import present, progress, queries
 from webapp.refunds.forms import RefundForm
 from webapp.refunds.models import RefundReason
+from webapp.wording import _
 
 blueprint = Blueprint("refunds", __name__)
 
-APPLIED = "Applied, please wait for the verification."
+APPLIED = phrase("Applied, please wait for the verification.")
 """The answer that the refund instructions promise, word for word."""
 
 Answer = tuple[str, int] | Response
@@ -58,7 +59,7 @@ def apply_post(certificate_id: str) -> Answer:
         return _had_applied(late) or _show_form(_application(certificate_id), form, 409, tell_rows(late))
     except EventRefused:
         return _show_form(_application(certificate_id), form, 409)
-    flash(APPLIED, "success")
+    flash(_(APPLIED), "success")
     return go_to(_refund_of(certificate_id))
 
 
@@ -97,9 +98,9 @@ def _had_applied(late: Superseded) -> Response | None:
     if not is_repeated(late, Event.REQUEST_REFUND):
         return None
     if len(late.rows) == 1:
-        flash(APPLIED, "success")
+        flash(_(APPLIED), "success")
     else:
-        flash("You had applied already. This is how it stands now.", "info")
+        flash(_("You had applied already. This is how it stands now."), "info")
     return go_to(url_for("refunds.details", refund_id=late.rows[0].refund_id))
 
 
@@ -141,7 +142,7 @@ def receipt(refund_id: str) -> Response:
 @customers_only
 def withdraw(refund_id: str) -> Answer:
     """Take an application back while nobody has decided."""
-    done = "Your application is withdrawn. The certificate is as it was before."
+    done = _("Your application is withdrawn. The certificate is as it was before.")
     return _change(refund_id, Event.WITHDRAW_REFUND, done, url_for("refunds.details", refund_id=refund_id))
 
 
@@ -150,7 +151,7 @@ def withdraw(refund_id: str) -> Answer:
 def keep(refund_id: str) -> Answer:
     """Accept the refusal and go on using the certificate as before."""
     certificate = _view(refund_id).case.file.certificate
-    done = "You keep the certificate. It is as it was before you applied."
+    done = _("You keep the certificate. It is as it was before you applied.")
     there = url_for("certificates.details", certificate_id=certificate.id)
     return _change(refund_id, Event.KEEP_CERTIFICATE, done, there)
 
@@ -163,7 +164,8 @@ def _change(refund_id: str, event: Event, done: str, there: str) -> Answer:
         return _show_refund(refund_id, 422, " ".join(form.version.errors))
     if not case.is_current and form.version.data == certificate.version:
         # The certificate may be under another application by now, which this page is not about.
-        return _show_refund(refund_id, 409, "This application is closed; nothing can be done with it any more.")
+        closed = _("This application is closed; nothing can be done with it any more.")
+        return _show_refund(refund_id, 409, closed)
     try:
         parts().desk.fire(certificate.id, event, by(), version=form.version.data)
     except Superseded as late:

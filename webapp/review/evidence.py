@@ -24,6 +24,7 @@ from webapp.refunds.progress import Attempt, attempts
 from webapp.refunds.queries import RefundFile, payouts_of
 from webapp.review.models import ReviewNote
 from webapp.review.parsed import ParsedCertificate, Unreadable, read_certificate
+from webapp.wording import words
 
 SHOWN = 5
 """How many of the customer's other certificates and refunds are listed."""
@@ -51,10 +52,11 @@ def request_of(certificate: Certificate) -> Request | None:
     try:
         parsed = read_csr(certificate.csr_pem, certificate.names)
     except CsrRejected as rejected:
-        return Request(certificate.key_description or "", None, None, [], (), rejected.problem)
+        return Request(certificate.key_description or "", None, None, [], (), words().say(rejected.sentences[0]))
     asked = [(display_name(name), None, name in parsed.certificate_names) for name in parsed.names]
     fingerprint = fingerprint_words(parsed.key_fingerprint)
-    return Request(parsed.key_description, fingerprint, parsed.common_name, asked, parsed.notes, None)
+    notes = tuple(words().say(note) for note in parsed.notes)
+    return Request(words().retell(parsed.key_description), fingerprint, parsed.common_name, asked, notes, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,5 +302,4 @@ def history_with_notes(session: Session, certificate_id: str, written: Sequence[
 
 
 def _happened(one: Happening) -> Entry:
-    who = f"{one.who} {one.channel}" if one.channel else one.who
-    return Entry(one.what, who, one.when, one.why, one.state)
+    return Entry(one.what, one.who, one.when, one.why, one.state)
