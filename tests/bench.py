@@ -24,7 +24,8 @@ from sqlmodel import col, select
 
 from certlifecycle import PRESETS, Actor, Case, Event, Facts, Money, Role, State, advance, may_do, verdict
 from webapp.certificates.models import Certificate, PaymentMethod, Purchase
-from webapp.certificates.queries import Search, list_page
+from webapp.certificates.queries import ListPage, list_page
+from webapp.certificates.search import Search
 from webapp.columns import new_id
 from webapp.db import make_engine
 from webapp.migrating import migrate
@@ -160,13 +161,18 @@ def lists(shop: Shop) -> None:
 
 def pages_of(shop: Shop, size: int) -> None:
     """Three pages of a shop with so many certificates."""
+    now, policy = shop.clock(), shop.desk.policy
     with shop.database.reading() as session:
-        deep = Search(before=list_page(session, Search(is_last=True), shop.rita).newer)
+
+        def page(search: Search) -> ListPage:
+            return list_page(session, search, shop.rita, now, policy)
+
+        deep = Search(before=page(Search(is_last=True)).newer)
         side_by_side(
             f"The list, in a shop with {size:,} certificates",
             {
-                "the first page": lambda: list_page(session, Search(), shop.rita),
-                "the page before the last": lambda: list_page(session, deep, shop.rita),
+                "the first page": lambda: page(Search()),
+                "the page before the last": lambda: page(deep),
                 "the keys of the same page, by OFFSET": lambda: by_offset(session, size - 50),
             },
         )
