@@ -73,7 +73,7 @@ SHOTS: dict[str, tuple[str, int, Way]] = {
     "details": (CUSTOMER, 1000, to_certificate("soon.example.com")),
     "apply": (CUSTOMER, 1000, to_certificate("tomorrow.example.com", "Refund")),
     "refund": (CUSTOMER, 900, to_certificate("waiting.example.com", "Follow the refund")),
-    "queue": (REVIEWER, 620, to("/review")),
+    "queue": (REVIEWER, 1000, to("/review")),
     "case": (REVIEWER, 1000, to_case("waiting.example.com")),
     "figures": (REVIEWER, 1150, to("/figures?days=90")),
 }
