@@ -75,7 +75,10 @@ def test_an_organisation_proves_once_and_rests_for_a_reviewer_who_reads_what_was
     rita = shop.browser(shop.rita)
     evidence = rita.get(f"/review/{certificate.id}").words
     assert "acme, the ACME server at https://127.0.0.1" in evidence
-    assert "Not shown. Seen last: No TXT record at _acme-challenge.www.example.com yet." in evidence
+    assert "TXT record: No TXT record at _acme-challenge.www.example.com yet." in evidence
+    assert "Control Not shown." in evidence
+    # The desk's own value is not what this authority looks for.
+    assert "_desk.www.example.com" not in evidence
 
     shop.prove(certificate)
     waiting = shop.work(certificate, lambda one: one.due_at is None)

@@ -18,7 +18,7 @@ from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate
 from webapp.live.models import LiveSignal
 from webapp.review import claims
-from webapp.review.models import ClaimAct, ReviewClaim, ReviewClaimEvent
+from webapp.review.models import ReviewClaim, ReviewClaimEvent
 
 LEASE = timedelta(minutes=15)
 
@@ -495,10 +495,6 @@ def test_the_lease_is_a_setting(sqlite_url: str, open_shop: Callable[..., Shop])
     certificate = shop.certificate_in(State.SUBMITTED)
     shop.browser(shop.rita).post(f"{url_of(certificate)}/claim")
     assert "Claimed by Rita until 17:45 CST" in shop.browser(shop.robin).get(url_of(certificate)).words
-
-
-def test_every_act_is_one_the_database_knows() -> None:
-    assert {act.value for act in ClaimAct} == {"claimed", "taken_over", "released", "decided", "passed_over"}
 
 
 def test_a_decision_panel_has_its_buttons_whoever_holds_the_case(shop: Shop) -> None:

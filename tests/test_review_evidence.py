@@ -92,7 +92,7 @@ def test_a_refund_that_came_back_shows_every_attempt_and_says_what_approving_mea
 
 def test_domain_checks_show_what_was_seen_and_when(shop: Shop) -> None:
     certificate = shop.certificate_in(State.SUBMITTED)
-    assert "Control not seen Nobody has looked at the domain yet." in evidence(shop, certificate)
+    assert "Control not seen Control Not shown; nobody has looked yet" in evidence(shop, certificate)
     assert "TXT record at _desk.www.example.com" in evidence(shop, certificate)
     finding: dict[str, Any] = {
         "method": "dns_txt",
@@ -112,7 +112,7 @@ def test_domain_checks_show_what_was_seen_and_when(shop: Shop) -> None:
     with shop.database.writing() as session:
         session.exec(update(DomainControl).values(**held))
     told = evidence(shop, certificate)
-    assert "Control seen File, seen 4 May 2026, 17:00 CST" in told
+    assert "Control Shown by a file on the web server, 4 May 2026, 17:00 CST" in told
     assert "CAA The CAA records name another." in told
 
 
@@ -128,7 +128,9 @@ def test_a_submission_of_before_the_checks_has_none(shop: Shop) -> None:
     certificate = shop.certificate_in(State.SUBMITTED)
     with shop.database.writing() as session:
         session.exec(update(Certificate).where(col(Certificate.id) == certificate.id).values(submission_id="0" * 32))
-    assert "Domain checks" not in evidence(shop, certificate)
+    told = evidence(shop, certificate)
+    assert "Control Not shown; nobody has looked yet" in told
+    assert "CAA" not in told
 
 
 # The certificate

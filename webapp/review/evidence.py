@@ -16,7 +16,7 @@ from webapp.certificates.models import Certificate, Purchase
 from webapp.certificates.names import display_name
 from webapp.certificates.present import Happening, fingerprint_words, timeline
 from webapp.desk import File
-from webapp.domaincontrol.models import DomainControl, Method
+from webapp.domaincontrol.models import DomainControl
 from webapp.domaincontrol.present import METHOD_WORDS, FindingView
 from webapp.domaincontrol.tokens import Challenge
 from webapp.refunds.models import Outcome, Refund
@@ -93,8 +93,6 @@ class DomainChecks:
     findings: list[FindingView]
     looks: int
     checked_at: datetime | None
-    held_by: str | None
-    held_at: datetime | None
     caa_checked_at: datetime | None
     caa_problem: str | None
 
@@ -111,8 +109,6 @@ def domain_checks(session: Session, certificate: Certificate) -> DomainChecks | 
         findings=[FindingView(METHOD_WORDS[one.method], one.words, one.held) for one in control.seen],
         looks=control.attempts,
         checked_at=control.checked_at,
-        held_by=METHOD_WORDS[Method(control.held_by)] if control.held_by else None,
-        held_at=control.held_at,
         caa_checked_at=control.caa_checked_at,
         caa_problem=control.caa_problem,
     )

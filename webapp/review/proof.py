@@ -21,10 +21,12 @@ SHOWN = {Method.DNS_TXT: "Shown by a TXT record", Method.HTTP_TOKEN: "Shown by a
 class ProofView:
     """``authority`` is who issues, ``control`` whether the domain was shown to be the customer's, by what and when.
 
-    ``names`` tells of each name what the authority itself has seen, where it looks itself.
+    ``names`` tells of each name what the authority itself has seen, where it looks itself; ``is_builtin`` is whether
+    the desk's own value is what is looked for.
     """
 
     authority: str
+    is_builtin: bool
     control: str
     since: datetime | None
     names: list[str]
@@ -41,6 +43,7 @@ def proof_view(session: Session, file: File) -> ProofView | None:
     proof = None if name == BUILTIN else shown_proof(session, key)
     return ProofView(
         authority="The built-in authority" if name == BUILTIN else _server(name),
+        is_builtin=name == BUILTIN,
         control=_control(control),
         since=control.held_at if control else None,
         names=_proved(proof) if proof else [],
@@ -57,8 +60,7 @@ def _control(control: DomainControl | None) -> str:
         return SHOWN[Method(control.held_by)]
     if control is None or not control.seen:
         return "Not shown; nobody has looked yet"
-    seen = " ".join(dict.fromkeys(finding.words for finding in control.seen))
-    return f"Not shown. Seen last: {seen}"
+    return "Not shown."
 
 
 def _proved(proof: ShownProof) -> list[str]:
