@@ -158,9 +158,9 @@ def test_a_notification_that_comes_first_leads_to_the_same_page(outside: Outside
 def test_a_page_of_money_under_way_looks_again_by_itself(outside: OutsideShop) -> None:
     """What becomes of an attempt changes no certificate, so that no event tells of it."""
     certificate = outside.approved(ALIPAY)
-    assert "every 10s" in page_of(outside, certificate).text
+    assert 'data-live-every="10"' in page_of(outside, certificate).text
     outside.pay(certificate)
-    assert "every 10s" not in page_of(outside, certificate).text
+    assert 'data-live-every="10"' not in page_of(outside, certificate).text
 
 
 # The bank
