@@ -15,12 +15,12 @@ branch_labels = None
 depends_on = None
 
 INDEXES = {
-    "ix_certificate_customer_domain": ["customer_id", "domain", "id"],
+    "ix_certificate_customer_domain": ["customer_id", "domain", "not_after", "id"],
     "ix_certificate_customer_state": ["customer_id", "state", "state_since", "id"],
-    "ix_certificate_customer_issued": ["customer_id", "issued_at", "id"],
+    "ix_certificate_customer_issued": ["customer_id", "issued_at", "state", "domain", "id"],
     "ix_certificate_customer_expiry": ["customer_id", "not_after", "id"],
     "ix_certificate_domain": ["domain", "id"],
-    "ix_certificate_issued": ["issued_at", "id"],
+    "ix_certificate_issued": ["issued_at", "state", "domain", "id"],
     "ix_certificate_not_after": ["not_after", "id"],
 }
 """What the list of certificates is walked by: a customer's own, and for reviewers everybody's."""
