@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from job_support import work
 from pages import link, words_of
 from shop import Browser, Page, Shop
 
@@ -274,3 +275,27 @@ def test_what_makes_no_sense_among_the_ticks_is_left_out() -> None:
     one = "a" * 32
     assert read_chosen([f"{one}:3", "nonsense", f"{one}:3", f"{'b' * 32}:", f"{'c' * 33}:1"]) == [Chosen(one, 3)]
     assert str(Chosen(one, 3)) == f"{one}:3"
+
+
+# So many that nobody waits for the page
+
+
+def test_more_than_a_page_is_waited_for_become_a_job(any_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "AT_ONCE", 2)
+    certificates = [any_shop.order(domain=f"{n}.example.com") for n in range(3)]
+    browser = any_shop.browser(any_shop.alice)
+    page = preview(browser, Event.REQUEST_REFUND, *certificates)
+    said = {"reason_code": RefundReason.BOUGHT_TWICE.value, "reason": "Bought twice."}
+    answer = carry_out(browser, page, 303, **said)
+    assert "Apply for 3 refunds" in browser.follow(answer).words
+    # Pressed twice, it is the same job.
+    assert carry_out(browser, page, 303, **said).location == answer.location
+    job_id = (answer.location or "").rpartition("/")[2]
+    work(any_shop, job_id)
+    shown = browser.get(f"/jobs/{job_id}")
+    assert shown.words.count("Refund applied for.") == 3
+    assert "Bought twice." in shown.words
+    for certificate in certificates:
+        assert any_shop.get(certificate.id).state == State.REFUND_REQUESTED
+        assert any_shop.history(certificate)[-1].actor_id == any_shop.alice.id
+        assert any_shop.refund_of(certificate).reason_code == RefundReason.BOUGHT_TWICE

@@ -96,6 +96,8 @@ def test_every_wrong_row_is_listed_and_nothing_is_taken_in(any_shop: Shop) -> No
     page = any_shop.browser(any_shop.ada).get(f"/jobs/{job_id}")
     for label in ("Line 3, number", "Line 4, email", "Line 5, amount", "Line 6, email", "Line 7, domain"):
         assert label in page.words
+    # There is nothing to pick out: only what is wrong is listed.
+    assert ("What is wrong" in page.words, link(page, "Not done 5")) == (True, None)
     assert (count(any_shop, Certificate), count(any_shop, JobChunk)) == (0, 0)
 
 
@@ -173,6 +175,7 @@ def test_a_stop_before_the_end_takes_nothing_in(any_shop: Shop) -> None:
     any_shop.parts.jobs.stop(job_id, any_shop.ada)
     page = any_shop.browser(any_shop.ada).get(f"/jobs/{job_id}")
     assert "Stopped by Ada. Nothing of the file is taken in." in page.words
+    assert "What is wrong" not in page.words
     assert count(any_shop, Certificate) == 0
     # The file goes with the next sweep after its day.
     assert any_shop.parts.jobs.remove_old_files(any_shop.clock.advance(days=1)) == 1

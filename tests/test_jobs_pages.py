@@ -230,6 +230,9 @@ def test_while_nobody_knows_how_much_there_is_the_bar_says_so(shop: Shop) -> Non
     page = browser.get(f"/jobs/{job_id}")
     assert bar(page) == (None, None, "1,234 so far")
     assert "Counting what there is." in page.words
+    # Stopped, it moves no more.
+    browser.post(f"/jobs/{job_id}/stop")
+    assert bar(browser.get(f"/jobs/{job_id}")) == ("1234", "1235", "Ended before it was counted")
 
 
 def test_the_latest_trouble_is_for_whoever_runs_the_desk(shop: Shop) -> None:

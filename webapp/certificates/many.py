@@ -29,7 +29,9 @@ EVENTS = (Event.REQUEST_REFUND, Event.REVOKE, Event.WITHDRAW_SUBMISSION)
 """What can be done with many at once."""
 
 MOST = 200
-"""How many are taken at once: so many are done while somebody looks on."""
+"""How many are taken at once."""
+AT_ONCE = 20
+"""How many are done while somebody waits for the page; more become a job with a bar."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Many certificates at once: a page that says what would happen to each, and one that says what happened."""
 
+from secrets import token_hex
+
 from flask import Blueprint, flash, render_template, request, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
@@ -14,6 +16,7 @@ from webapp.certificates.queries import found_by
 from webapp.certificates.search import Search, Tab
 from webapp.errors import DeskError
 from webapp.htmx import go_to
+from webapp.jobs.many import start_many
 from webapp.paths import own_path
 from webapp.recording import Application
 from webapp.refunds.forms import RefundReasonForm
@@ -58,6 +61,8 @@ def carry_out() -> Answer:
         names = {one.id: display_name(one.domain) for one in many.rows_of(session, chosen, account())}
     errand = _errand(event, form)
     mine = [one for one in chosen if one.key in names]
+    if len(mine) > many.AT_ONCE:
+        return _as_job(errand, mine)
     results = many.run_all(lambda one: errand.carry_out(one, names[one.key]), mine)
     url = listing.addresses("certificates.details")
     return render_template("certificates/many_done.html", event=event, results=results, url=url, back=back)
@@ -79,6 +84,16 @@ def _errand(event: Event, form: FlaskForm) -> many.Errand:
     return many.Errand(parts().desk, event, by(), reason, handed)
 
 
+def _as_job(errand: many.Errand, chosen: list[many.Chosen]) -> Answer:
+    """Leave it to a worker, and show how far it is."""
+    wanted = [(one.key, one.version) for one in chosen]
+    once = request.form.get("once", "")[:40] or None
+    job_id = start_many(
+        parts().jobs, errand.by, errand.event, wanted, reason=errand.reason, handed=errand.handed, once=once
+    )
+    return go_to(url_for("jobs.details", job_id=job_id))
+
+
 def _preview(event: Event, chosen: list[many.Chosen]) -> many.Preview:
     with parts().database.reading() as session:
         rows = many.rows_of(session, chosen, account())
@@ -96,4 +111,5 @@ def _show(page: many.Preview, form: FlaskForm, back: str, *, left_out: bool = Fa
         most=many.MOST if left_out else None,
         promise=promise_words(promised_dates(desk.clock(), desk.policy)),
         action=url_for("certificates.many.carry_out"),
+        once=token_hex(8),
     )

@@ -42,6 +42,7 @@ def _states(_settings: Settings, _policy: RefundPolicy) -> str:
 TRUTHS: Mapping[str, Truth] = {
     "refund_rules": _rules,
     "review_days": lambda _settings, policy: review_days(policy),
+    "export_days": lambda settings, _policy: str(settings.export_days),
     "session_minutes": lambda settings, _policy: str(settings.session_idle_minutes),
     "shop_name": lambda settings, _policy: settings.shop_name,
     "states": _states,

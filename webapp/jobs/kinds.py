@@ -43,6 +43,7 @@ class Kind:
     """A kind of job for people: what stopping it means, what was asked for in detail, and where to go from there.
 
     ``onward`` is asked once the job has finished; ``makes_file`` says that there is a file to be fetched then.
+    ``lists_problems_only`` says that a part has a result of its own only where something is wrong with it.
     """
 
     stopping: str
@@ -50,6 +51,7 @@ class Kind:
     facts: Callable[[Job], Facts] = no_facts
     onward: Callable[[Job], Link | None] = no_link
     makes_file: bool = False
+    lists_problems_only: bool = False
 
 
 def _reason(job: Job) -> Facts:
@@ -73,6 +75,8 @@ def _filters(job: Job) -> Facts:
 
 KINDS: Mapping[str, Kind] = {
     many.KIND: Kind(phrase("What is done stays done. The rest is left as it is."), facts=_reason),
-    import_orders.KIND: Kind(phrase("Nothing of the file is taken in."), line_label, onward=_to_the_certificates),
+    import_orders.KIND: Kind(
+        phrase("Nothing of the file is taken in."), line_label, onward=_to_the_certificates, lists_problems_only=True
+    ),
     exports.KIND: Kind(phrase("No file is made."), facts=_filters, makes_file=True),
 }

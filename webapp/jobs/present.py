@@ -84,6 +84,7 @@ class JobView:
     stopping: str
     onward: Link | None
     facts: list[tuple[str, str]]
+    lists_problems_only: bool
     filters: list[Chip]
     items: list[ItemRow]
     page: int
@@ -134,6 +135,7 @@ def job_view(listed: Listed, items: Items, viewer: Account) -> JobView:
         stopping=_(kind.stopping),
         onward=kind.onward(job) if job.state == JobState.FINISHED else None,
         facts=[(_(label), words().say(value)) for label, value in kind.facts(job)],
+        lists_problems_only=kind.lists_problems_only,
         filters=_filters(job, items),
         items=[_item(one, kind, ended=ended) for one in items.rows],
         page=items.page,
@@ -167,12 +169,13 @@ def standing_of(job: Job) -> Standing:
 
 def bar_of(job: Job) -> Bar:
     """How far the job is."""
-    if job.total is None:
-        return Bar(
-            job.done, None, _("{count} so far", count=words().number(job.done)) if job.done else _("Not counted yet")
-        )
-    text = _("{done} of {total}", done=words().number(job.done), total=words().number(job.total))
-    return Bar(job.done, job.total, text)
+    done = words().number(job.done)
+    if job.total is not None:
+        return Bar(job.done, job.total, _("{done} of {total}", done=done, total=words().number(job.total)))
+    if job.ended_at is not None:
+        # A bar that goes on moving would say that something goes on.
+        return Bar(job.done, job.done + 1, _("Ended before it was counted"))
+    return Bar(job.done, None, _("{count} so far", count=done) if job.done else _("Not counted yet"))
 
 
 def has_file(job: Job) -> bool:
@@ -190,7 +193,8 @@ def _here(job: Job, query: Mapping[str, object]) -> str:
 
 
 def _filters(job: Job, items: Items) -> list[Chip]:
-    if not job.failed and not items.only_failed:
+    is_one_sided = KINDS[job.kind].lists_problems_only
+    if is_one_sided or not (job.failed or items.only_failed):
         return []
     return [
         (_("All"), _here(job, {}), not items.only_failed, job.total),
