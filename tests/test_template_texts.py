@@ -20,7 +20,7 @@ NOT_READ = {
     # Arguments of the macros, and keys of mappings, that are for programs.
     "variant", "mark", "tone", "key", "name", "type", "action_icon", "attrs", "state", "pace", "outlook", "mover",
 }  # fmt: skip
-NAMES = {"TXT", "CSR", "CSV", "PEM", "PDF", "DNS", "UTC", "Alipay"}
+NAMES = {".key", ".csr", "TXT", "CSR", "CSV", "PEM", "PDF", "DNS", "UTC", "Alipay"}
 """Names that are the same in every language."""
 
 ENGLISH_ONLY = {
@@ -77,7 +77,8 @@ PLACE = "\ue000"
 
 def is_text(text: str) -> bool:
     """Whether somebody could read it: it has letters beyond names and what an expression puts there."""
-    rest = re.sub("|".join(sorted(NAMES, key=len, reverse=True)), "", text.replace(PLACE, ""))
+    names = "|".join(re.escape(name) for name in sorted(NAMES, key=len, reverse=True))
+    rest = re.sub(names, "", text.replace(PLACE, ""))
     return bool(re.search(r"[^\W\d_]", rest))
 
 
@@ -130,13 +131,13 @@ def literals(node: nodes.Node, looked_up: bool = False, key: str = "") -> Iterat
         case nodes.Const(value=str() as value):
             words = value.replace("{", " ").split()
             reads = re.match(r"[A-Z][a-z]+(?!\w)", value) or (len(words) > 2 and re.search(r"[a-z]{3}", value))
-            is_read = not looked_up and key not in NOT_READ and not key.startswith(("hx-", "data-")) and reads
-            if is_read and value not in NAMES:
+            is_shown = key not in NOT_READ and not key.startswith(("hx-", "data-")) and value not in NAMES
+            if reads and is_shown and not looked_up:
                 yield node.lineno, value
             return
         case nodes.Call(node=nodes.Name(name=name)) if name in LOOK_UP:
             looked_up = True
-        case nodes.Compare() | nodes.Getitem() | nodes.Getattr():
+        case nodes.Compare() | nodes.Getitem():
             # Compared with something, or a key: not shown.
             return
         case nodes.Keyword(key=name, value=value):

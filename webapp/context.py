@@ -16,7 +16,7 @@ from webapp.jobs.models import Job
 from webapp.jobs.queries import under_way
 from webapp.live.tickets import issue_ticket
 from webapp.outbox.queries import how_much_is_stuck
-from webapp.wording import _
+from webapp.wording import _, pgettext
 
 THEMES = ("auto", "light", "dark")
 
@@ -94,10 +94,10 @@ def navigation(viewer: Account | None, subject: str) -> list[NavItem]:
                 places.append((_("Outbox"), "outbox.outbox", how_much_is_stuck(session)))
     else:
         places = [
-            ("Home", "home", None),
-            ("Certificates", "certificates.list_certificates", None),
-            ("Order", "ordering.price_list", None),
-            ("Refunds", "refunds.list_refunds", None),
+            (_("Home"), "home", None),
+            (_("Certificates"), "certificates.list_certificates", None),
+            (pgettext("in the menu", "Order"), "ordering.price_list", None),
+            (_("Refunds"), "refunds.list_refunds", None),
         ]
     return [
         (label, url_for(endpoint), endpoint.partition(".")[0] == subject, count) for label, endpoint, count in places

@@ -27,6 +27,7 @@ from webapp.domaincontrol.models import DomainControl
 from webapp.domaincontrol.tokens import Challenge
 from webapp.errors import NotFound
 from webapp.htmx import go_to
+from webapp.wording import _
 
 LIFETIME_SECONDS = 60
 
@@ -117,7 +118,13 @@ def blueprint(zone: DemoZone) -> Blueprint:
         challenge = _awaited(certificate_id)
         zone.publish(challenge.record_name, challenge.record_value)
         parts().desk.look_now(certificate_id)
-        flash(f"The record stands in the demo’s DNS at {challenge.record_name}. The worker looks for it now.", "info")
+        flash(
+            _(
+                "The record stands in the demo’s DNS at {record_name}. The worker looks for it now.",
+                record_name=challenge.record_name,
+            ),
+            "info",
+        )
         return go_to(url_for("certificates.details", certificate_id=certificate_id))
 
     return demo
@@ -128,5 +135,5 @@ def _awaited(certificate_id: str) -> Challenge:
         file = certificate_file(session, certificate_id, account())
         control = session.get(DomainControl, file.certificate.submission_id or "")
     if control is None:
-        raise NotFound("This certificate waits for no record.", "Look at the certificate to see what comes next.")
+        raise NotFound(_("This certificate waits for no record."), _("Look at the certificate to see what comes next."))
     return control.challenge(file.certificate.names)

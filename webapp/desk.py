@@ -263,9 +263,9 @@ class Desk:
         the page that was looked at is out of date, :class:`~webapp.errors.Forbidden`, :class:`~webapp.errors.NotFound`.
         """
         if by.actor.role is not Role.ADMIN:
-            raise Forbidden("Only an administrator can have work tried again.")
+            raise Forbidden(_("Only an administrator can have work tried again."))
         if not reason.strip():
-            raise DeskError("A retry needs a reason.", "Say why it should work now.")
+            raise DeskError(_("A retry needs a reason."), _("Say why it should work now."))
         with self.database.writing() as session:
             file = self.open_file(session, certificate_id)
             before, state = file.certificate, State(file.certificate.state)

@@ -40,10 +40,10 @@ class NothingDue(DeskError):
     """There is nothing that the desk could try again: it is done, or the next move is somebody else's."""
 
     status = 409
-    title = "Nothing is due any more"
+    title = phrase("Nothing is due any more")
 
     def __init__(self) -> None:
-        super().__init__("The desk owes nothing here any more: it is done, or the next move is somebody else's.")
+        super().__init__(_("The desk owes nothing here any more: it is done, or the next move is somebody else’s."))
 
 
 class Superseded(DeskError):

@@ -116,10 +116,10 @@ class Wording:
             case _:
                 return str(value)
 
-    def sentences(self, *several: str) -> str:
+    def sentences(self, *several: Sentence | str) -> str:
         """Sentences one after the other, with the gap between them that the language has."""
         told = ""
-        for one in filter(None, several):
+        for one in (self.say(each) for each in several if each):
             told = self.pgettext("two sentences", "{first} {second}", first=told, second=one) if told else one
         return told
 

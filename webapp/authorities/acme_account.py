@@ -21,6 +21,7 @@ from webapp.authorities.key_files import KeyDirectoryError, load_ec_key, locked,
 from webapp.authorities.port import AuthorityUnavailable
 from webapp.authorities.settings import ExternalAccount
 from webapp.db import Database
+from webapp.retelling import stored
 
 __all__ = ["AcmeAccounts", "ExternalAccount", "load_or_create_account_key", "thumbprint"]
 
@@ -36,7 +37,9 @@ def load_or_create_account_key(directory: Path) -> JWKEC:
             make_ec_key(path, ec.SECP256R1())
         key = load_ec_key(path)
     if not isinstance(key.curve, ec.SECP256R1):
-        raise KeyDirectoryError(f"{path} does not hold a key of the kind that the desk makes (P-256).")
+        raise KeyDirectoryError(
+            stored("{path} does not hold a key of the kind that the desk makes (P-256).", path=path)
+        )
     return JWKEC(key=ComparableECKey(key))
 
 
@@ -135,7 +138,9 @@ class AcmeAccounts:
         try:
             url = wire.introduce(request).location
         except AcmeProblem as refusal:
-            ours = "The certificate authority does not open an account for this shop; its operator has to look into it."
+            ours = stored(
+                "The certificate authority does not open an account for this shop; its operator has to look into it."
+            )
             raise AuthorityUnavailable(refusal.problem.after(ours)) from refusal
         checked_url(url)
         with self._database.writing() as session:

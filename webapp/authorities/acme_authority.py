@@ -46,6 +46,7 @@ from webapp.authorities.validity import max_validity
 from webapp.certificates.csr import CsrRejected, ParsedCsr, read_csr
 from webapp.certificates.names import read_domain
 from webapp.db import Database
+from webapp.retelling import stored
 
 MAX_ORDER_KEY_LENGTH = 200
 
@@ -103,11 +104,18 @@ class AcmeAuthority:
     def submit(self, order_key: str, csr_pem: str, names: Sequence[str], validity_days: int) -> str:
         """Take an order in; see the port. Nobody is asked yet, but what the server would refuse is refused here."""
         if not 1 <= len(order_key) <= MAX_ORDER_KEY_LENGTH:
-            raise AuthorityRefused(f"An order key has 1 to {MAX_ORDER_KEY_LENGTH} characters.")
+            raise AuthorityRefused(
+                stored(
+                    "An order key has 1 to {most} characters.",
+                    most=MAX_ORDER_KEY_LENGTH,
+                )
+            )
         if validity_days < 1:
-            raise AuthorityRefused("A certificate is valid for at least one day.")
+            raise AuthorityRefused(stored("A certificate is valid for at least one day."))
         if len(names) > MAX_NAMES:
-            raise AuthorityRefused(f"This certificate authority takes at most {MAX_NAMES} names in one order.")
+            raise AuthorityRefused(
+                stored("This certificate authority takes at most {most} names in one order.", most=MAX_NAMES)
+            )
         try:
             csr = read_csr(csr_pem, names)
         except CsrRejected as fault:
@@ -127,10 +135,10 @@ class AcmeAuthority:
             submitted_at=now,
         )
         with _database_trouble():
-            stored = self._book.take_in(order)
-        if (stored.csr_pem, stored.names) != (order.csr_pem, order.names):
-            raise AuthorityRefused("This order was handed in before with another CSR or for other names.")
-        return stored.ref
+            kept = self._book.take_in(order)
+        if (kept.csr_pem, kept.names) != (order.csr_pem, order.names):
+            raise AuthorityRefused(stored("This order was handed in before with another CSR or for other names."))
+        return kept.ref
 
     def proves_control(self, order_key: str) -> bool:
         """Yes, to every order: the server issues for nothing else."""
@@ -191,13 +199,20 @@ class AcmeAuthority:
         with _database_trouble():
             order = self._book.by_serial(number)
             if order is None or order.pem is None:
-                raise AuthorityRefused(f"This authority has not issued a certificate with the serial number {number}.")
+                raise AuthorityRefused(
+                    stored(
+                        "This authority has not issued a certificate with the serial number {number}.", number=number
+                    )
+                )
             if order.revoked_at is not None:
                 return
             if order.directory_url != self._directory_url:
                 raise AuthorityUnavailable(
-                    "The certificate came from another server than the one that is set up now; the operator has to set"
-                    f" up {order.directory_url} again, under a name of its own."
+                    stored(
+                        "The certificate came from another server than the one that is set up now; the operator has "
+                        "to set up {server} again, under a name of its own.",
+                        server=order.directory_url,
+                    )
                 )
             request: dict[str, object] = {"certificate": encode_b64jose(_leaf_der(order.pem))}
             if reason is not RevocationReason.UNSPECIFIED:
@@ -219,9 +234,11 @@ class AcmeAuthority:
                 return self._ask_to_revoke(wire, request, again=False)
             if code in VENDORS_BUSINESS and code != "unauthorized":
                 raise operator_needed(refusal) from refusal
-            ours = "The certificate authority does not revoke this certificate."
+            ours = stored("The certificate authority does not revoke this certificate.")
             if code == "badRevocationReason":
-                ours = "The certificate authority does not revoke for this reason. Choose another one and try again."
+                ours = stored(
+                    "The certificate authority does not revoke for this reason. Choose another one and try again."
+                )
             raise AuthorityRefused(refusal.problem.after(ours)) from refusal
 
     def status(self, serial: str) -> CertificateStatus:
@@ -248,9 +265,11 @@ def names_problem(csr: ParsedCsr, names: Sequence[str]) -> str | None:
     ordered = list(dict.fromkeys(read_domain(name) for name in names))
     if set(csr.names) == set(ordered):
         return None
-    return (
-        f"The CSR has to name exactly {', '.join(ordered)}, since the certificate authority takes the names from it;"
-        f" it names {', '.join(csr.names) or 'nothing'}. Make a new CSR and submit it again."
+    return stored(
+        "The CSR has to name exactly {ordered}, since the certificate authority takes the names from it; "
+        "it names {named}. Make a new CSR and submit it again.",
+        ordered=", ".join(ordered),
+        named=", ".join(csr.names) or stored("nothing"),
     )
 
 
@@ -271,4 +290,4 @@ def _database_trouble() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, sa.exc.TimeoutError) as error:
-        raise AuthorityUnavailable("The desk cannot reach its database; try again.") from error
+        raise AuthorityUnavailable(stored("The desk cannot reach its database; try again.")) from error

@@ -15,6 +15,7 @@ from webapp.authorities.port import Challenge, Sighting
 from webapp.certificates.names import shown
 from webapp.domaincontrol.dns import TROUBLE, Answer, Asking, Deadline, Outcome, Resolvers
 from webapp.domaincontrol.http import Visit, Visitor
+from webapp.retelling import stored
 
 _MOST_ADDRESSES = 4
 _MOST_SHOWN = 3
@@ -38,7 +39,12 @@ class AcmeLook:
         holds = seen >= self._resolvers.quorum
         words = next(view[1] for view in views if view[0] == holds)
         if seen and not holds:
-            words = f"{seen} of {len(views)} resolvers led to the right value; the others do not yet. {words}"
+            words = stored(
+                "{seen} of {all} resolvers led to the right value; the others do not yet. {words}",
+                seen=seen,
+                all=len(views),
+                words=words,
+            )
         return Sighting(holds, words, self._clock())
 
     def _records(self, challenge: Challenge) -> list[tuple[bool, str]]:
@@ -53,7 +59,12 @@ class AcmeLook:
         views = []
         for addresses, trouble in self._resolvers.each(lambda asking: _addresses(asking, domain)):
             if not addresses:
-                views.append((False, f"{domain} has no address for a web server. {trouble}."))
+                views.append(
+                    (
+                        False,
+                        stored("{domain} has no address for a web server. {trouble}.", domain=domain, trouble=trouble),
+                    )
+                )
                 continue
             if addresses not in visits:
                 visits[addresses] = self._visitor.fetch(domain, parts.path, addresses, deadline)
@@ -64,13 +75,15 @@ class AcmeLook:
 def _read_record(challenge: Challenge, answer: Answer) -> tuple[bool, str]:
     name = challenge.location
     if answer.outcome.is_absence:
-        return False, f"No TXT record at {name} yet."
+        return False, stored("No TXT record at {name} yet.", name=name)
     if answer.outcome is not Outcome.FOUND:
-        return False, f"The TXT record at {name} cannot be read. {TROUBLE[answer.outcome]}."
+        return False, stored(
+            "The TXT record at {name} cannot be read. {trouble}.", name=name, trouble=TROUBLE[answer.outcome]
+        )
     values = [b"".join(record.strings) for record in answer.records if isinstance(record, TXT)]
     if challenge.value.encode("ascii") in values:
-        return True, f"The TXT record at {name} holds the right value."
-    return False, f"The TXT record at {name} holds another value: {_listed(values)}."
+        return True, stored("The TXT record at {name} holds the right value.", name=name)
+    return False, stored("The TXT record at {name} holds another value: {said}.", name=name, said=_listed(values))
 
 
 def _read_page(challenge: Challenge, domain: str, visit: Visit) -> tuple[bool, str]:
@@ -78,9 +91,11 @@ def _read_page(challenge: Challenge, domain: str, visit: Visit) -> tuple[bool, s
         return False, visit.words
     # White space at the end does not count (section 8.3), anything else does.
     if visit.body.rstrip() == challenge.value.encode("ascii"):
-        return True, f"The file on the web server of {domain} holds the right value."
-    said = f"other text: {_listed([visit.body])}" if visit.body.strip() else "nothing"
-    return False, f"The file on the web server of {domain} holds {said}."
+        return True, stored("The file on the web server of {domain} holds the right value.", domain=domain)
+    if not visit.body.strip():
+        return False, stored("The file on the web server of {domain} holds nothing.", domain=domain)
+    other = _listed([visit.body])
+    return False, stored("The file on the web server of {domain} holds other text: {text}.", domain=domain, text=other)
 
 
 def _addresses(asking: Asking, domain: str) -> tuple[tuple[str, ...], str]:

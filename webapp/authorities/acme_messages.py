@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from webapp.authorities.port import AuthorityUnavailable
 from webapp.certificates.names import shown
+from webapp.retelling import stored
 
 ERROR_PREFIX = "urn:ietf:params:acme:error:"
 
@@ -20,16 +21,18 @@ MAX_URL_LENGTH = 2_000
 MAX_DETAIL_LENGTH = 500
 
 SENTENCES = {
-    "badCSR": "The certificate authority does not accept the CSR.",
-    "badPublicKey": "The certificate authority does not accept the key in the CSR.",
-    "caa": "A CAA record of the domain forbids this certificate authority to issue for it.",
-    "connection": "The certificate authority could not connect to the domain's web server.",
-    "dns": "The certificate authority got no usable answer from the domain's name servers.",
-    "incorrectResponse": "The certificate authority found something else than the value that was asked for.",
-    "rejectedIdentifier": "The certificate authority does not issue for this name.",
-    "tls": "The certificate authority could not set up a secure connection to the domain's web server.",
-    "unauthorized": "The certificate authority found something else than the value that was asked for, or nothing.",
-    "unsupportedIdentifier": "The certificate authority does not issue for names of this kind.",
+    "badCSR": stored("The certificate authority does not accept the CSR."),
+    "badPublicKey": stored("The certificate authority does not accept the key in the CSR."),
+    "caa": stored("A CAA record of the domain forbids this certificate authority to issue for it."),
+    "connection": stored("The certificate authority could not connect to the domain's web server."),
+    "dns": stored("The certificate authority got no usable answer from the domain's name servers."),
+    "incorrectResponse": stored("The certificate authority found something else than the value that was asked for."),
+    "rejectedIdentifier": stored("The certificate authority does not issue for this name."),
+    "tls": stored("The certificate authority could not set up a secure connection to the domain's web server."),
+    "unauthorized": stored(
+        "The certificate authority found something else than the value that was asked for, or nothing."
+    ),
+    "unsupportedIdentifier": stored("The certificate authority does not issue for names of this kind."),
 }
 """The errors that are the customer's business, in words (section 6.7)."""
 
@@ -46,7 +49,7 @@ class Problem:
     def said(self) -> str:
         """The server's own words as a sentence, made safe to show; empty when it said nothing."""
         details = " ".join(one.detail for one in (self, *self.parts) if one.detail)
-        return f"It says: “{shown(details, MAX_DETAIL_LENGTH)}”" if details else ""
+        return stored("It says: “{details}”", details=shown(details, MAX_DETAIL_LENGTH)) if details else ""
 
     def after(self, ours: str) -> str:
         """Our sentence, followed by the server's own words."""
@@ -175,7 +178,7 @@ def read_authorization(document: Mapping[str, Any]) -> AuthorizationAnswer:
 
 def not_acme(what: str) -> AuthorityUnavailable:
     """The trouble with a server whose answers cannot be used."""
-    return AuthorityUnavailable(f"The certificate authority gave an answer that is not ACME: {what}.")
+    return AuthorityUnavailable(stored("The certificate authority gave an answer that is not ACME: {what}.", what=what))
 
 
 def checked_url(url: object) -> str:

@@ -32,6 +32,7 @@ from webapp.authorities.port import (
 )
 from webapp.columns import new_id
 from webapp.db import Database, rows_changed
+from webapp.retelling import stored
 
 FINAL_STEPS = (AcmeStep.ISSUED, AcmeStep.FAILED)
 STEPS_PAST_PROOF = (AcmeStep.FINALIZING, AcmeStep.DOWNLOADING, AcmeStep.ISSUED)
@@ -259,7 +260,7 @@ class AcmeOrderBook:
         """The order with a reference. Raises AuthorityRefused when there is none."""
         order = self._find(col(AcmeOrder.ref) == ref)
         if order is None:
-            raise AuthorityRefused("This authority does not know the order.")
+            raise AuthorityRefused(stored("This authority does not know the order."))
         return order
 
     def by_serial(self, serial: str) -> AcmeOrder | None:

@@ -34,6 +34,7 @@ from webapp.authorities.acme_orders import (
 )
 from webapp.authorities.acme_wire import AcmeWire
 from webapp.authorities.port import Look
+from webapp.retelling import stored
 
 POLL_IDLE = timedelta(hours=1)
 """How often the server is asked while the customer has published nothing. Our own look is taken every time."""
@@ -41,7 +42,7 @@ POLL_IDLE = timedelta(hours=1)
 ANSWER_AGAIN = timedelta(minutes=1)
 """When a challenge that the server still calls pending is announced once more: the first time may have been lost."""
 
-BEGIN_ANEW = "Submit the certificate again: you then get a new value to publish."
+BEGIN_ANEW = stored("Submit the certificate again: you then get a new value to publish.")
 
 
 class ProofOfControl:
@@ -143,7 +144,9 @@ class ProofOfControl:
         return AuthorizationRecord(record.url, answer.domain, answer.status, answer.expires, kept)
 
     def _read(self, answer: ChallengeAnswer, domain: str, known: ChallengeRecord | None) -> ChallengeRecord | None:
-        complaint = answer.error.explained("The certificate authority was not satisfied.") if answer.error else ""
+        complaint = (
+            answer.error.explained(stored("The certificate authority was not satisfied.")) if answer.error else ""
+        )
         if known is not None:
             return replace(known, status=answer.status, complaint=complaint)
         if answer.kind not in ("http-01", "dns-01"):
@@ -159,7 +162,7 @@ class ProofOfControl:
             token = b""
         # The decoder skips what is not base64url, and the token becomes part of an address.
         if not token or encode_b64jose(token) != answer.token:
-            raise not_acme("a challenge without a usable token")
+            raise not_acme(stored("a challenge without a usable token"))
         if answer.kind == "http-01":
             http = HTTP01(token=token)
             return http.uri(base), http.validation(self._wire.key)
@@ -173,11 +176,17 @@ def failure(order: AcmeOrder) -> str | None:
         rejected = [item for item in one.answered if item.status == "invalid"]
         if one.status == "invalid" or (one.status == "pending" and rejected):
             told = [item.complaint for item in (*rejected, *one.challenges) if item.complaint]
-            why = told[0] if told else "The certificate authority does not say why."
-            return f"Control of {one.domain} was not accepted. {why} {BEGIN_ANEW}"
+            why = told[0] if told else stored("The certificate authority does not say why.")
+            return stored(
+                "Control of {domain} was not accepted. {why} {advice}",
+                domain=one.domain,
+                why=why,
+                advice=BEGIN_ANEW,
+            )
         if one.status == "pending" and one.domain and all(item.status == "invalid" for item in one.challenges):
-            return (
-                f"The certificate authority offers no way to prove control of {one.domain} that is known here:"
-                " neither a page on the web server nor a DNS record."
+            return stored(
+                "The certificate authority offers no way to prove control of {domain} that is known here: "
+                "neither a page on the web server nor a DNS record.",
+                domain=one.domain,
             )
     return None

@@ -37,6 +37,7 @@ from webapp.authorities.acme_proof import BEGIN_ANEW, ProofOfControl
 from webapp.authorities.acme_wire import AcmeWire, Answer
 from webapp.authorities.port import AuthorityUnavailable, BadCertificate, read_issued
 from webapp.authorities.validity import granted_validity, not_after
+from webapp.retelling import stored
 
 MAX_ORDERS = 10
 """How often an order that came to nothing at the server is replaced before the customer is told."""
@@ -106,7 +107,10 @@ class AcmeSteps:
 
     def _place(self, order: AcmeOrder, account: AcmeAccount) -> tuple[AcmeOrder, bool]:
         if order.orders_placed >= MAX_ORDERS:
-            problem = f"The certificate authority was given the order {MAX_ORDERS} times and did not carry it out."
+            problem = stored(
+                "The certificate authority was given the order {count} times and did not carry it out.",
+                count=MAX_ORDERS,
+            )
             return self._book.fail(order, problem), False
         order = self._book.change(order, step=AcmeStep.ORDERING)
         request: dict[str, object] = {"identifiers": [{"type": "dns", "value": name} for name in order.names]}
@@ -144,7 +148,7 @@ class AcmeSteps:
         if wish and code not in SENTENCES:
             # Some servers take no wish for the end of the validity. The answer to an order without one will tell.
             return self._book.change(order, asks_validity=False), True
-        words = refusal.problem.explained("The certificate authority does not take the order.")
+        words = refusal.problem.explained(stored("The certificate authority does not take the order."))
         return self._book.fail(order, words), False
 
     def _replace(self, order: AcmeOrder) -> tuple[AcmeOrder, bool]:
@@ -221,13 +225,16 @@ class AcmeSteps:
         order, _ = self._proof.refresh(order, settled=True)
         problem = acme_proof.failure(order)
         if problem is None and error is not None:
-            problem = error.explained("The certificate authority has given the order up.")
+            problem = error.explained(stored("The certificate authority has given the order up."))
         if problem is None:
             records = read_authorizations(order.authorizations)
             untried = not any(one.answered for one in records)
             if untried or has_lapsed(order, self._clock()) or any(one.status in LAPSED for one in records):
                 return self._replace(order)
-            problem = f"The certificate authority has given the order up and does not say why. {BEGIN_ANEW}"
+            problem = stored(
+                "The certificate authority has given the order up and does not say why. {advice}",
+                advice=BEGIN_ANEW,
+            )
         return self._book.fail(order, problem), False
 
     # The certificate
@@ -244,7 +251,7 @@ class AcmeSteps:
                 return order, False
             if code in ("", "accountDoesNotExist", *VENDORS_BUSINESS):
                 raise
-            words = refusal.problem.explained("The certificate authority does not issue for this CSR.")
+            words = refusal.problem.explained(stored("The certificate authority does not issue for this CSR."))
             return self._book.fail(order, words), False
         return self._apply(order, read_order(answer.document()), answer)
 
@@ -268,7 +275,7 @@ class AcmeSteps:
 
 def operator_needed(refusal: AcmeProblem) -> AuthorityUnavailable:
     """A refusal that only the vendor can do something about, as the temporary trouble that it is to the customer."""
-    ours = "The certificate authority does not serve this shop's account; its operator has to look into it."
+    ours = stored("The certificate authority does not serve this shop's account; its operator has to look into it.")
     return AuthorityUnavailable(refusal.problem.after(ours))
 
 

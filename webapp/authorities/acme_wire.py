@@ -36,6 +36,7 @@ from webapp.authorities.acme_messages import (
     read_problem,
 )
 from webapp.authorities.port import AuthorityUnavailable
+from webapp.retelling import stored
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 20.0
@@ -66,7 +67,7 @@ class Answer:
         """The JSON object in it. Raises AuthorityUnavailable when it is none."""
         document = _parsed(self.content)
         if not isinstance(document, dict):
-            raise not_acme("no JSON object")
+            raise not_acme(stored("no JSON object"))
         return document
 
 
@@ -133,7 +134,9 @@ class AcmeWire:
             except AcmeProblem as refusal:
                 if refusal.problem.code != "badNonce":
                     raise
-        raise AuthorityUnavailable("The certificate authority did not accept any of the nonces that it gave out.")
+        raise AuthorityUnavailable(
+            stored("The certificate authority did not accept any of the nonces that it gave out.")
+        )
 
     def _fresh_nonce(self) -> bytes:
         self._send("HEAD", self.directory.new_nonce)
@@ -159,10 +162,12 @@ class AcmeWire:
             ) as response:
                 body = _body(response, deadline)
         except requests.exceptions.SSLError as error:
-            ours = "The certificate authority's own TLS certificate could not be verified."
+            ours = stored("The certificate authority's own TLS certificate could not be verified.")
             raise AuthorityUnavailable(ours) from error
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise AuthorityUnavailable("The certificate authority cannot be reached, or does not answer.") from error
+            raise AuthorityUnavailable(
+                stored("The certificate authority cannot be reached, or does not answer.")
+            ) from error
         self._keep_nonce(response.headers.get("Replay-Nonce"))
         retry_at = _retry_at(response.headers.get("Retry-After"), self._clock())
         if 200 <= response.status_code < 300:
@@ -188,7 +193,7 @@ def _body(response: requests.Response, deadline: float) -> bytes:
         parts.append(part)
         size += len(part)
         if size > MAX_ANSWER_BYTES:
-            raise not_acme("it is too large")
+            raise not_acme(stored("it is too large"))
         if time.monotonic() > deadline:
             raise TimeoutError
     return b"".join(parts)
@@ -197,12 +202,16 @@ def _body(response: requests.Response, deadline: float) -> bytes:
 def _refusal(status: int, problem: Problem | None, retry_at: datetime | None) -> Exception:
     told = problem or Problem("", "")
     if status == HTTPStatus.TOO_MANY_REQUESTS or told.code == "rateLimited":
-        return AuthorityUnavailable(told.after("The certificate authority takes no more requests for now."), retry_at)
+        return AuthorityUnavailable(
+            told.after(stored("The certificate authority takes no more requests for now.")), retry_at
+        )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or told.code == "serverInternal":
-        return AuthorityUnavailable(told.after("The certificate authority has trouble of its own."), retry_at)
+        return AuthorityUnavailable(told.after(stored("The certificate authority has trouble of its own.")), retry_at)
     if problem is None:
         # Whatever stands between the desk and the server said this: an ACME server says why.
-        return AuthorityUnavailable(f"The certificate authority's address answers with status {status}.", retry_at)
+        return AuthorityUnavailable(
+            stored("The certificate authority's address answers with status {status}.", status=status), retry_at
+        )
     return AcmeProblem(status, problem)
 
 

@@ -95,7 +95,7 @@ class BuiltinAuthority:
 
     def prove(self, ref: str) -> Proof:
         """Nothing is proved to this authority; see the port."""
-        raise AuthorityRefused("This authority leaves it to the desk to see that a domain is the customer's.")
+        raise AuthorityRefused(stored("This authority leaves it to the desk to see that a domain is the customer's."))
 
     def submit(self, order_key: str, csr_pem: str, names: Sequence[str], validity_days: int) -> str:
         """Take an order in; see the port. Orders that can never be met are refused here."""
@@ -154,7 +154,11 @@ class BuiltinAuthority:
                 )
             )
             if not changed and session.scalar(sa.select(col(CaCertificate.ref)).where(*this)) is None:
-                raise AuthorityRefused(f"This authority has not issued a certificate with the serial number {number}.")
+                raise AuthorityRefused(
+                    stored(
+                        "This authority has not issued a certificate with the serial number {number}.", number=number
+                    )
+                )
 
     def status(self, serial: str) -> CertificateStatus:
         """Whether a certificate of the present issuing CA is good, revoked, or not known at all."""

@@ -31,6 +31,7 @@ from webapp.authorities.port import (
 )
 from webapp.authorities.settings import BUILTIN, AcmeServer, AuthoritySettings, ChoiceError, read_authority_settings
 from webapp.db import Database
+from webapp.retelling import stored
 
 __all__ = [
     "BUILTIN",
@@ -127,7 +128,9 @@ class Authorities:
             if member.status(serial).kind is not StatusKind.UNKNOWN:
                 return member.revoke(serial, reason)
         self._check_that_its_authority_is_set_up(serial)
-        raise AuthorityRefused("None of the certificate authorities that are set up here has issued this certificate.")
+        raise AuthorityRefused(
+            stored("None of the certificate authorities that are set up here has issued this certificate.")
+        )
 
     def status(self, serial: str) -> CertificateStatus:
         """What the authority that issued the certificate says of it."""
@@ -139,7 +142,9 @@ class Authorities:
         member = self._members.get(name)
         if member is None:
             # The operator may set it up again; another one must not issue in its place.
-            raise AuthorityUnavailable(f"The certificate authority {name} has this order and is not set up any more.")
+            raise AuthorityUnavailable(
+                stored("The certificate authority {name} has this order and is not set up any more.", name=name)
+            )
         return member
 
     def _check_that_its_authority_is_set_up(self, serial: str) -> None:
@@ -152,7 +157,9 @@ class Authorities:
             name = session.scalar(sa.select(col(AcmeOrder.authority)).where(col(AcmeOrder.serial) == number))
         if name is not None and name not in self._members:
             raise AuthorityUnavailable(
-                f"The certificate authority {name} issued this certificate and is not set up any more."
+                stored(
+                    "The certificate authority {name} issued this certificate and is not set up any more.", name=name
+                )
             )
 
     def _chosen(self, order_key: str, name: str) -> str:

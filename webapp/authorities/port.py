@@ -325,7 +325,11 @@ def _check_names(leaf: x509.Certificate, names: Sequence[str]) -> None:
         raise BadCertificate(str(fault)) from None
     if borne != ordered:
         raise BadCertificate(
-            f"The certificate is for {', '.join(sorted(borne))}, but {', '.join(sorted(ordered))} was ordered."
+            stored(
+                "The certificate is for {names}, but {ordered} was ordered.",
+                names=", ".join(sorted(borne)),
+                ordered=", ".join(sorted(ordered)),
+            )
         )
 
 

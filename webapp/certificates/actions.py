@@ -88,7 +88,7 @@ def _asked(case: Case, key: str, wanted: Sequence[tuple[Event, str, str, str]]) 
                     label,
                     url_for(endpoint, certificate_id=key),
                     icon,
-                    reason=words().sentences(*(words().say(one.sentence) for one in refusals)) or None,
+                    reason=words().sentences(*(one.sentence for one in refusals)) or None,
                     is_post=event is Event.WITHDRAW_SUBMISSION,
                 )
             )
@@ -104,7 +104,7 @@ def _refund_action(case: Case, key: str) -> Action:
         _("Apply again") if again else _("Refund"),
         url_for("refunds.apply", certificate_id=key),
         "banknote-arrow-up",
-        reason=words().sentences(*(words().say(one.sentence) for one in refusals)) or None,
+        reason=words().sentences(*(one.sentence for one in refusals)) or None,
     )
 
 

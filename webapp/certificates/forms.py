@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from flask_wtf import FlaskForm
 from wtforms import Field, FileField, RadioField, StringField, TextAreaField
 from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, ValidationError
 
@@ -10,9 +9,9 @@ from certlifecycle import RevocationReason
 from webapp.authorities.acme_authority import names_problem
 from webapp.certificates.csr import PRIVATE_KEY, CsrRejected, ParsedCsr, read_csr
 from webapp.certificates.names import NameRejected, read_domain
-from webapp.certificates.present import REVOCATION_WORDS
+from webapp.certificates.present import reason_label
 from webapp.certificates.saved import LONGEST_NAME
-from webapp.forms import VersionForm, tidy
+from webapp.forms import DeskForm, VersionForm, tidy
 from webapp.wording import lazy, words
 
 
@@ -44,7 +43,7 @@ class SubmissionForm(VersionForm):
             if holds_private_key(rejected):
                 # It was sent by mistake; the page that says so must not spread it further.
                 field.data = ""
-            raise ValidationError(words().sentences(*(words().say(one) for one in rejected.sentences))) from None
+            raise ValidationError(words().sentences(*rejected.sentences)) from None
         field.data = self.parsed.pem
         problem = names_problem(self.parsed, self.ordered_names) if self.names_from_csr else None
         if problem is not None:
@@ -56,12 +55,12 @@ def holds_private_key(rejected: CsrRejected) -> bool:
     return rejected.sentences[0] is PRIVATE_KEY
 
 
-class RevocationReasonForm(FlaskForm):
+class RevocationReasonForm(DeskForm):
     """Why something is revoked."""
 
     reason = RadioField(
         lazy("Reason"),
-        choices=lambda: {reason.value: REVOCATION_WORDS[reason] for reason in RevocationReason},
+        choices=lambda: {reason.value: reason_label(reason) for reason in RevocationReason},
         # The field's own check would speak of a choice that is not valid to somebody who has not made one.
         validate_choice=False,
         validators=[
@@ -91,18 +90,21 @@ class RevocationForm(RevocationReasonForm, VersionForm):
         except NameRejected:
             typed = ""
         if typed != self.certificate_domain:
-            raise ValidationError("This is not the domain of this certificate.")
+            raise ValidationError(lazy("This is not the domain of this certificate."))
 
 
-class SavedSearchForm(FlaskForm):
+class SavedSearchForm(DeskForm):
     """The name under which a search is kept; the search itself comes along as the parameters of its address."""
 
     name = StringField(
-        "Name",
+        lazy("Name"),
         filters=[tidy],
         validators=[
-            DataRequired("Give the search a name, such as “To revoke”. Nothing was saved."),
-            Length(max=LONGEST_NAME, message=f"A name has at most {LONGEST_NAME} characters. Nothing was saved."),
+            DataRequired(lazy("Give the search a name, such as “To revoke”. Nothing was saved.")),
+            Length(
+                max=LONGEST_NAME,
+                message=lazy("A name has at most {most} characters. Nothing was saved.", most=LONGEST_NAME),
+            ),
         ],
         render_kw={"autocomplete": "off", "maxlength": LONGEST_NAME},
     )

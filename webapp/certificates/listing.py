@@ -18,25 +18,25 @@ from webapp.certificates.queries import PAGE_SIZE, Counts, Listed, ListPage
 from webapp.certificates.saved import SavedSearch
 from webapp.certificates.search import NEWEST, STATES_ON, Order, Place, Search, Sort, Tab
 from webapp.certificates.sorting import sorts_on
-from webapp.wording import STATE_WORDS, Vocabulary, _, words
+from webapp.wording import STATE_WORDS, Vocabulary, _, ngettext, words
 
 list_address = partial(url_for, "certificates.list_certificates")
 
 TAB_WORDS = Vocabulary({Tab.UNSIGNED: phrase("Unsigned"), Tab.SIGNED: phrase("Signed")})
 
 SORT_WORDS = {
-    Order(Sort.ORDERED, falling=True): "Newest first",
-    Order(Sort.ORDERED, falling=False): "Oldest first",
-    Order(Sort.DOMAIN, falling=False): "Domain, A to Z",
-    Order(Sort.DOMAIN, falling=True): "Domain, Z to A",
-    Order(Sort.STATE, falling=False): "State, in the order of the life cycle",
-    Order(Sort.STATE, falling=True): "State, from the end of the life cycle",
-    Order(Sort.ISSUED, falling=True): "Issued last, first",
-    Order(Sort.ISSUED, falling=False): "Issued longest ago, first",
-    Order(Sort.EXPIRES, falling=False): "Expires soonest, first",
-    Order(Sort.EXPIRES, falling=True): "Expires last, first",
-    Order(Sort.DEADLINE, falling=False): "Refund window closes soonest, first",
-    Order(Sort.DEADLINE, falling=True): "Refund window closes last, first",
+    Order(Sort.ORDERED, falling=True): phrase("Newest first"),
+    Order(Sort.ORDERED, falling=False): phrase("Oldest first"),
+    Order(Sort.DOMAIN, falling=False): phrase("Domain, A to Z"),
+    Order(Sort.DOMAIN, falling=True): phrase("Domain, Z to A"),
+    Order(Sort.STATE, falling=False): phrase("State, in the order of the life cycle"),
+    Order(Sort.STATE, falling=True): phrase("State, from the end of the life cycle"),
+    Order(Sort.ISSUED, falling=True): phrase("Issued last, first"),
+    Order(Sort.ISSUED, falling=False): phrase("Issued longest ago, first"),
+    Order(Sort.EXPIRES, falling=False): phrase("Expires soonest, first"),
+    Order(Sort.EXPIRES, falling=True): phrase("Expires last, first"),
+    Order(Sort.DEADLINE, falling=False): phrase("Refund window closes soonest, first"),
+    Order(Sort.DEADLINE, falling=True): phrase("Refund window closes last, first"),
 }
 
 
@@ -95,8 +95,8 @@ def _row(one: Listed, viewer: Account, now: datetime, policy: RefundPolicy, ways
     until = open_until(answer, now)
     note = time_left(until, now) if until else None
     if state is State.REFUND_REQUESTED and one.refund:
-        note = f"Decision by {words().day(one.refund.latest)}"
-    line = [one.product_name, f"order {one.number}"]
+        note = _("Decision by {day}", day=words().day(one.refund.latest))
+    line = [one.product_name, _("order {number}", number=one.number)]
     is_reviewer = viewer.role in REVIEWERS
     if is_reviewer:
         line.insert(0, one.customer_name)
@@ -124,8 +124,8 @@ def _row(one: Listed, viewer: Account, now: datetime, policy: RefundPolicy, ways
 
 def _dates(one: Listed) -> tuple[tuple[str, datetime], ...]:
     if one.issued_at is None or one.not_after is None:
-        return (("Ordered", one.created_at),)
-    return (("Issued", one.issued_at), ("Expires", one.not_after))
+        return ((_("Ordered"), one.created_at),)
+    return ((_("Issued"), one.issued_at), (_("Expires"), one.not_after))
 
 
 def _wants(state: State, answer: Verdict, viewer: Account) -> bool:
@@ -139,16 +139,16 @@ def _wants(state: State, answer: Verdict, viewer: Account) -> bool:
 def _next_thing(one: Listed, state: State, answer: Verdict, viewer: Account, ways: _Ways) -> tuple[str, str]:
     if viewer.role in REVIEWERS:
         if state in WAITING_FOR_REVIEW:
-            return "Review", url_for("review.item", certificate_id=one.id)
-        return "Details", ways.details(one.id)
+            return _("Review"), url_for("review.item", certificate_id=one.id)
+        return _("Details"), ways.details(one.id)
     if one.refund is not None:
         label = _("See why") if state is State.REJECTED else _("Progress")
         return label, url_for("refunds.details", refund_id=one.refund.id)
     if state in (State.PENDING, State.FAILED):
-        return "Submit", ways.submit(one.id)
+        return _("Submit"), ways.submit(one.id)
     if state is State.REVOKED and answer.eligible:
-        return "Refund", ways.apply(one.id)
-    return "Details", ways.details(one.id)
+        return _("Refund"), ways.apply(one.id)
+    return _("Details"), ways.details(one.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +220,14 @@ def list_view(page: ListPage, search: Search, viewer: Account, now: datetime, po
         clear_url=list_address(tab=tab.value) if search.narrows else None,
         can_save=search.narrows or search.order != NEWEST,
         tabs=[(TAB_WORDS[one], address(search.args(one)), one is tab, page.counts.on(one)) for one in Tab],
-        states=[("", "Any state"), *((state.value, STATE_WORDS[state]) for state in STATES_ON[tab])],
+        states=[("", _("Any state")), *((state.value, STATE_WORDS[state]) for state in STATES_ON[tab])],
         heads=_heads(tab, search, policy),
         sorts=_sorts(tab, search, policy),
         rows=rows(page.rows, viewer, now, policy),
         count=found,
-        summary=f"{found:,} certificate{'' if found == 1 else 's'}",
-        order=SORT_WORDS[search.order],
-        many=MANY[tab] if is_customer else [],
+        summary=ngettext("{count} certificate", "{count} certificates", found),
+        order=_(SORT_WORDS[search.order]),
+        many=[(event, _(label)) for event, label in MANY[tab]] if is_customer else [],
         all_found=found if found > PAGE_SIZE else None,
         first=address(args) if page.newer else None,
         newer=address(args, before=page.newer) if page.newer else None,
@@ -258,15 +258,22 @@ def saved_links(kept: Sequence[SavedSearch], view: ListView) -> list[SavedLink]:
 
 
 MANY = {
-    Tab.UNSIGNED: [("request_refund", "Apply for refunds"), ("withdraw_submission", "Withdraw submissions")],
-    Tab.SIGNED: [("request_refund", "Apply for refunds"), ("revoke", "Revoke")],
+    Tab.UNSIGNED: [
+        ("request_refund", phrase("Apply for refunds")),
+        ("withdraw_submission", phrase("Withdraw submissions")),
+    ],
+    Tab.SIGNED: [("request_refund", phrase("Apply for refunds")), ("revoke", phrase("Revoke"))],
 }
 """What customers do with many certificates at once."""
 
 
 def _heads(tab: Tab, search: Search, policy: RefundPolicy) -> list[Head]:
-    dates = [("Issued", Sort.ISSUED), ("Expires", Sort.EXPIRES)] if tab is Tab.SIGNED else [("Ordered", Sort.ORDERED)]
-    columns = [("Certificate", Sort.DOMAIN), ("State", Sort.STATE), *dates, ("Refund", Sort.DEADLINE)]
+    dates = (
+        [(_("Issued"), Sort.ISSUED), (_("Expires"), Sort.EXPIRES)]
+        if tab is Tab.SIGNED
+        else [(_("Ordered"), Sort.ORDERED)]
+    )
+    columns = [(_("Certificate"), Sort.DOMAIN), (_("State"), Sort.STATE), *dates, (_("Refund"), Sort.DEADLINE)]
     known = sorts_on(tab, policy)
     return [
         (label, _sorted_address(tab, search, sort) if sort in known else None, _direction(search, sort))
@@ -287,7 +294,7 @@ def _direction(search: Search, sort: Sort) -> str | None:
 
 def _sorts(tab: Tab, search: Search, policy: RefundPolicy) -> list[tuple[str, str]]:
     known = sorts_on(tab, policy)
-    return [(str(order), label) for order, label in SORT_WORDS.items() if order.sort in known]
+    return [(str(order), _(label)) for order, label in SORT_WORDS.items() if order.sort in known]
 
 
 def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
@@ -296,34 +303,47 @@ def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
         return _nothing_found(counts, tab, search)
     other = Tab.SIGNED if tab is Tab.UNSIGNED else Tab.UNSIGNED
     if counts.on(other):
-        to_other = ((f"Show {TAB_WORDS[other]}", list_address(tab=other.value)),)
+        to_other = ((_("Show {tab}", tab=TAB_WORDS[other]), list_address(tab=other.value)),)
         if tab is Tab.UNSIGNED:
-            text = "Every certificate has been issued. They stand on the tab Signed."
-            return Empty("Nothing is unsigned", text, to_other)
-        text = "A certificate comes to this tab once it is issued. Those before that stand on the tab Unsigned."
-        return Empty("None has been issued yet", text, to_other)
+            text = _("Every certificate has been issued. They stand on the tab Signed.")
+            return Empty(_("Nothing is unsigned"), text, to_other)
+        text = _("A certificate comes to this tab once it is issued. Those before that stand on the tab Unsigned.")
+        return Empty(_("None has been issued yet"), text, to_other)
     if viewer.role in REVIEWERS:
         return Empty(_("No certificates yet"), _("As soon as a customer orders one, it stands here."))
     text = _(
         "Order one: you pay from your balance, hand in a CSR, and once we know that the domain is yours it is issued."
     )
-    return Empty("You have no certificates yet", text, (("Order a certificate", url_for("ordering.price_list")),))
+    return Empty(_("You have no certificates yet"), text, ((_("Order a certificate"), url_for("ordering.price_list")),))
 
 
 def _nothing_found(counts: Counts, tab: Tab, search: Search) -> Empty:
     """What was looked for, where else it is, and how to look for less."""
     here, other = TAB_WORDS[tab], Tab.SIGNED if tab is Tab.UNSIGNED else Tab.UNSIGNED
-    actions = [("Clear the search", list_address(tab=tab.value))]
+    actions = [(_("Clear the search"), list_address(tab=tab.value))]
     if search.state is None:
-        said = f"No certificate on the tab {here} has “{search.text}” in its domain."
+        said = _("No certificate on the tab {tab} has “{text}” in its domain.", tab=here, text=search.text)
     elif search.text:
         state = STATE_WORDS[search.state]
-        said = f"No certificate on the tab {here} has “{search.text}” in its domain and is in the state “{state}”."
-        actions.insert(0, ("Search in any state", address({"tab": tab.value, "q": search.text})))
+        said = _(
+            "No certificate on the tab {tab} has “{text}” in its domain and is in the state “{state}”.",
+            tab=here,
+            text=search.text,
+            state=state,
+        )
+        actions.insert(0, (_("Search in any state"), address({"tab": tab.value, "q": search.text})))
     else:
-        said = f"No certificate on the tab {here} is in the state “{STATE_WORDS[search.state]}”."
+        said = _(
+            "No certificate on the tab {tab} is in the state “{state}”.",
+            tab=here,
+            state=STATE_WORDS[search.state],
+        )
     if counts.on(other) and search.text:
         actions.insert(
-            0, (f"Show {counts.on(other)} on {TAB_WORDS[other]}", address({"tab": other.value, "q": search.text}))
+            0,
+            (
+                _("Show {count} on {tab}", count=counts.on(other), tab=TAB_WORDS[other]),
+                address({"tab": other.value, "q": search.text}),
+            ),
         )
-    return Empty("Nothing found", said, tuple(actions))
+    return Empty(_("Nothing found"), said, tuple(actions))

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlmodel import Session, col, select
 
-from certlifecycle import Case, Event, EventRefused, Money, State, judge, verdict
+from certlifecycle import Case, Event, EventRefused, Money, State, judge, phrase, verdict
 from webapp.accounts.models import Account
 from webapp.certificates.listing import addresses
 from webapp.certificates.models import Certificate, Purchase
@@ -23,7 +23,8 @@ from webapp.error_pages import tell_rows
 from webapp.errors import Superseded
 from webapp.payments.destination import destination
 from webapp.recording import Handed
-from webapp.wording import words
+from webapp.retelling import Stored
+from webapp.wording import _, words
 
 EVENTS = (Event.REQUEST_REFUND, Event.REVOKE, Event.WITHDRAW_SUBMISSION)
 """What can be done with many at once."""
@@ -124,7 +125,7 @@ def _prospect(
 ) -> Prospect:
     facts = one.facts
     refusals = judge(Case(viewer.actor, facts, now, desk.policy), event).refusals
-    sentence, money = " ".join(words().say(refusal.sentence) for refusal in refusals), None
+    sentence, money = words().sentences(*(one.sentence for one in refusals)), None
     if not refusals:
         sentence, money = _would(event, one, purchase, desk, now)
     pick = str(Chosen(one.id, one.version))
@@ -133,17 +134,17 @@ def _prospect(
 
 def _would(event: Event, one: Listed, purchase: Purchase, desk: Desk, now: datetime) -> tuple[str, Money | None]:
     """What happens to one certificate, and what comes back of it."""
-    to = destination(purchase, desk.payable).label
+    to = Stored(destination(purchase, desk.payable).label)
     if event is Event.REQUEST_REFUND:
         amount = verdict(one.facts, now, desk.policy).amount
-        return f"{amount} are applied for, to go back to {to}.", amount
+        return _("{amount} are applied for, to go back to {to}.", amount=amount, to=to), amount
     if event is Event.WITHDRAW_SUBMISSION:
-        return "The CSR is taken back. You can submit it again, or apply for the refund.", None
+        return _("The CSR is taken back. You can submit it again, or apply for the refund."), None
     after = verdict(_revoked(one, now).facts, now, desk.policy)
     if not after.eligible:
-        return f"Revoked for good. {words().say(after.sentence)}", None
-    sentence = f"Revoked for good. Then you can apply for {after.amount} to go back to {to}."
-    return f"{sentence} {words().say(after.sentence)}", after.amount
+        return words().sentences(_("Revoked for good."), words().say(after.sentence)), None
+    sentence = _("Revoked for good. Then you can apply for {amount} to go back to {to}.", amount=after.amount, to=to)
+    return words().sentences(sentence, words().say(after.sentence)), after.amount
 
 
 def _revoked(one: Listed, now: datetime) -> Listed:
@@ -191,22 +192,22 @@ class Errand:
         except Superseded as late:
             if late.rows and (late.rows[0].event, late.rows[0].actor_id) == (self.event, self.by.actor.id):
                 # The button was pressed twice.
-                return Result(chosen.key, domain, "info", ALREADY[self.event])
+                return Result(chosen.key, domain, "info", _(ALREADY[self.event]))
             return Result(chosen.key, domain, "danger", tell_rows(late))
         except EventRefused as refused:
             why = (*refused.permission.refusals, *refused.permission.missing)
-            return Result(chosen.key, domain, "danger", " ".join(words().say(one.sentence) for one in why))
-        return Result(chosen.key, domain, "success", DONE[self.event])
+            return Result(chosen.key, domain, "danger", words().sentences(*(one.sentence for one in why)))
+        return Result(chosen.key, domain, "success", _(DONE[self.event]))
 
 
 DONE = {
-    Event.REQUEST_REFUND: "Applied, please wait for the verification.",
-    Event.REVOKE: "The certificate authority was asked to revoke it, and confirms in a moment.",
-    Event.WITHDRAW_SUBMISSION: "The submission is withdrawn.",
+    Event.REQUEST_REFUND: phrase("Applied, please wait for the verification."),
+    Event.REVOKE: phrase("The certificate authority was asked to revoke it, and confirms in a moment."),
+    Event.WITHDRAW_SUBMISSION: phrase("The submission is withdrawn."),
 }
 
 ALREADY = {
-    Event.REQUEST_REFUND: "You had applied already; the application is under way.",
-    Event.REVOKE: "You had asked for the revocation already.",
-    Event.WITHDRAW_SUBMISSION: "You had withdrawn the submission already.",
+    Event.REQUEST_REFUND: phrase("You had applied already; the application is under way."),
+    Event.REVOKE: phrase("You had asked for the revocation already."),
+    Event.WITHDRAW_SUBMISSION: phrase("You had withdrawn the submission already."),
 }

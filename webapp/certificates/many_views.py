@@ -22,6 +22,7 @@ from webapp.recording import Application
 from webapp.refunds.forms import RefundReasonForm
 from webapp.refunds.models import RefundReason
 from webapp.refunds.present import promise_words
+from webapp.wording import _
 
 blueprint = Blueprint("many", __name__, url_prefix="/many")
 
@@ -41,7 +42,7 @@ def preview() -> Answer:
             found = found_by(session, search, account(), many.MOST + 1)
         chosen = [many.Chosen(one.id, one.version) for one in found]
     if not chosen:
-        flash("Nothing was chosen. Tick the certificates first, then press the button again.", "warning")
+        flash(_("Nothing was chosen. Tick the certificates first, then press the button again."), "warning")
         return go_to(back)
     page = _preview(event, chosen[: many.MOST])
     return _show(page, form_for(event, len(page.possible)), back, left_out=len(chosen) > many.MOST)
@@ -71,7 +72,9 @@ def carry_out() -> Answer:
 def _event() -> Event:
     event = next((one for one in many.EVENTS if one.value == request.form.get("event")), None)
     if event is None:
-        raise DeskError("The button was not one of this page.", "Go back, load the page again, and press it once more.")
+        raise DeskError(
+            _("The button was not one of this page."), _("Go back, load the page again, and press it once more.")
+        )
     return event
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from certlifecycle import Event, Mover, Outlook, State, Verdict
 from webapp.certificates.models import Certificate, History
 from webapp.refunds.models import Refund
-from webapp.wording import words
+from webapp.wording import _, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def path_of(
     at = {Event(row.event): row.at for row in sorted(history, key=lambda row: row.at) if row.event in set(Event)}
     base = State(refund.origin) if refund else State(certificate.state)
     way = _Way(certificate, refund, base, mover, at)
-    steps = [PathStep("done", "Ordered", certificate.created_at), *_to_the_issue(way), *_revocation(way)]
+    steps = [PathStep("done", _("Ordered"), certificate.created_at), *_to_the_issue(way), *_revocation(way)]
     branch = _refund(way, refund) if refund else _open_branch(answer)
     if branch:
         place = _fork(way, steps)
@@ -86,39 +86,39 @@ def path_of(
 
 def _to_the_issue(way: _Way) -> list[PathStep]:
     at, certificate = way.at, way.certificate
-    handed = PathStep("done", "CSR handed in", certificate.submitted_at)
-    checked = PathStep("done", "Domain verified", at.get(Event.VERIFY))
+    handed = PathStep("done", _("CSR handed in"), certificate.submitted_at)
+    checked = PathStep("done", _("Domain verified"), at.get(Event.VERIFY))
     match way.base:
         case State.PENDING if way.is_refund:
-            return [PathStep("skipped", label) for label in ("CSR handed in", "Domain verified", "Issued")]
+            return [PathStep("skipped", label) for label in (_("CSR handed in"), _("Domain verified"), _("Issued"))]
         case State.PENDING:
-            return [way.step("present", "Hand in a CSR"), _todo("Domain verified"), _todo("Issued")]
+            return [way.step("present", _("Hand in a CSR")), _todo(_("Domain verified")), _todo(_("Issued"))]
         case State.SUBMITTED:
-            return [handed, way.step("present", "Domain being verified"), _todo("Issued")]
+            return [handed, way.step("present", _("Domain being verified")), _todo(_("Issued"))]
         case State.VERIFIED:
-            return [handed, checked, way.step("present", "Being issued")]
+            return [handed, checked, way.step("present", _("Being issued"))]
         case State.FAILED:
             return _failed(way, handed, checked)
-    until = f"Valid until {words().brief_day(certificate.not_after)}" if certificate.not_after else None
+    until = _("Valid until {day}", day=words().brief_day(certificate.not_after)) if certificate.not_after else None
     if way.base is not State.ISSUED:
         until = None
-    issued = PathStep("done", "Issued", certificate.issued_at, until)
+    issued = PathStep("done", _("Issued"), certificate.issued_at, until)
     return [handed, checked, way.here(issued) if way.base is State.ISSUED else issued]
 
 
 def _failed(way: _Way, handed: PathStep, checked: PathStep) -> list[PathStep]:
     failed, refused = way.at.get(Event.FAIL_VERIFICATION), way.at.get(Event.REFUSE_ISSUANCE)
     if refused is not None and (failed is None or refused > failed):
-        return [handed, checked, way.here(PathStep("failed", "Not issued", refused))]
-    return [handed, way.here(PathStep("failed", "Verification failed", failed)), PathStep("skipped", "Issued")]
+        return [handed, checked, way.here(PathStep("failed", _("Not issued"), refused))]
+    return [handed, way.here(PathStep("failed", _("Verification failed"), failed)), PathStep("skipped", _("Issued"))]
 
 
 def _revocation(way: _Way) -> list[PathStep]:
     """Nothing for a certificate that nobody wants revoked: then it belongs to no way of its own."""
     if way.base is State.REVOKING:
-        return [way.step("present", "Being revoked", way.at.get(Event.REVOKE))]
+        return [way.step("present", _("Being revoked"), way.at.get(Event.REVOKE))]
     if way.base is State.REVOKED:
-        return [way.here(PathStep("done", "Revoked", way.certificate.revoked_at))]
+        return [way.here(PathStep("done", _("Revoked"), way.certificate.revoked_at))]
     return []
 
 
@@ -136,24 +136,24 @@ def _fork(way: _Way, steps: Sequence[PathStep]) -> int:
 def _open_branch(answer: Verdict) -> tuple[PathStep, ...]:
     if answer.outlook is not Outlook.NOW:
         return ()
-    until = f"Until {words().instant(answer.deadline)}" if answer.deadline else "At any time"
-    return (PathStep("maybe", "Refund possible", note=until),)
+    until = _("Until {instant}", instant=answer.deadline) if answer.deadline else _("At any time")
+    return (PathStep("maybe", _("Refund possible"), note=until),)
 
 
 def _refund(way: _Way, refund: Refund) -> tuple[PathStep, ...]:
     state = State(way.certificate.state)
-    applied = PathStep("done", "Refund applied for", refund.applied_at)
+    applied = PathStep("done", _("Refund applied for"), refund.applied_at)
     match state:
         case State.REFUND_REQUESTED:
-            by = f"Answer by {words().brief_day(refund.latest)}"
-            review = PathStep("present", "In review", note=by, is_here=True, mover=way.mover)
-            return applied, review, _todo("Money back")
+            by = _("Answer by {day}", day=words().brief_day(refund.latest))
+            review = PathStep("present", _("In review"), note=by, is_here=True, mover=way.mover)
+            return applied, review, _todo(_("Money back"))
         case State.REFUND_APPROVED:
-            approved = PathStep("done", "Approved", refund.decided_at)
-            return applied, approved, PathStep("present", "Money on its way", is_here=True, mover=way.mover)
+            approved = PathStep("done", _("Approved"), refund.decided_at)
+            return applied, approved, PathStep("present", _("Money on its way"), is_here=True, mover=way.mover)
         case State.REFUNDED:
-            approved = PathStep("done", "Approved", refund.decided_at)
-            return applied, approved, PathStep("done", "Money back", refund.paid_at, is_here=True, mover=way.mover)
+            approved = PathStep("done", _("Approved"), refund.decided_at)
+            return applied, approved, PathStep("done", _("Money back"), refund.paid_at, is_here=True, mover=way.mover)
         case _:
-            refused = PathStep("failed", "Refused", refund.decided_at, is_here=True, mover=way.mover)
-            return applied, refused, PathStep("skipped", "Money back")
+            refused = PathStep("failed", _("Refused"), refund.decided_at, is_here=True, mover=way.mover)
+            return applied, refused, PathStep("skipped", _("Money back"))

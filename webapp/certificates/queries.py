@@ -17,6 +17,7 @@ from webapp.certificates.sorting import Segment, backwards, segments
 from webapp.desk import File
 from webapp.errors import NotFound
 from webapp.refunds.models import Refund
+from webapp.wording import _
 
 PAGE_SIZE = 25
 
@@ -118,7 +119,7 @@ def certificate_file(session: Session, certificate_id: str, viewer: Account) -> 
     """A certificate with all that belongs to it; raises :class:`~webapp.errors.NotFound` also for somebody else's."""
     seen = select(Certificate.id).where(Certificate.id == certificate_id, visible_to(viewer))
     if session.exec(seen).first() is None:
-        raise NotFound("There is no such certificate.")
+        raise NotFound(_("There is no such certificate."))
     return parts().desk.open_file(session, certificate_id)
 
 
@@ -137,7 +138,7 @@ def listed(session: Session, certificate_id: str, viewer: Account) -> Listed:
     """One row of the list; raises :class:`~webapp.errors.NotFound` also for somebody else's certificate."""
     found = rows_where(session, viewer, col(Certificate.id) == certificate_id, limit=1)
     if not found:
-        raise NotFound("There is no such certificate.")
+        raise NotFound(_("There is no such certificate."))
     return found[0]
 
 

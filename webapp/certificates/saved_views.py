@@ -10,6 +10,7 @@ from webapp.certificates.forms import SavedSearchForm
 from webapp.certificates.search import Search, Tab
 from webapp.errors import NotFound
 from webapp.htmx import go_to
+from webapp.wording import _
 
 blueprint = Blueprint("saved", __name__, url_prefix="/saved")
 
@@ -23,9 +24,12 @@ def save() -> Response:
         flash(" ".join(form.name.errors), "error")
         return go_to(listing.address(args))
     if _keep(form.name.data or "", args):
-        flash(f"Saved as “{form.name.data}”. It stands above the list.", "success")
+        flash(_("Saved as “{data}”. It stands above the list.", data=form.name.data), "success")
     else:
-        flash(f"You have {saved.MOST} saved searches, which is the most there can be. Delete one first.", "warning")
+        flash(
+            _("You have {most} saved searches, which is the most there can be. Delete one first.", most=saved.MOST),
+            "warning",
+        )
     return go_to(listing.address(args))
 
 
@@ -43,8 +47,8 @@ def delete(saved_id: str) -> Response:
     """Let a search go; the certificates that it found stay as they are."""
     with parts().database.writing() as session:
         if not saved.forget(session, account(), saved_id):
-            raise NotFound("There is no such saved search.", "It may have been deleted in another window.")
-    flash("The saved search is deleted.", "success")
+            raise NotFound(_("There is no such saved search."), _("It may have been deleted in another window."))
+    flash(_("The saved search is deleted."), "success")
     return go_to(listing.address(_search()))
 
 

@@ -91,7 +91,7 @@ def _issued(certificate_id: str) -> tuple[str, str]:
     """The name for a file and the chain, or word that there is none yet."""
     certificate = _file(certificate_id).certificate
     if certificate.chain_pem is None:
-        raise NotFound("This certificate has not been issued.", "Look at the certificate to see what comes next.")
+        raise NotFound(_("This certificate has not been issued."), _("Look at the certificate to see what comes next."))
     return certificate.domain.replace("*", "wildcard"), certificate.chain_pem
 
 
@@ -179,7 +179,7 @@ def check_now(certificate_id: str) -> BaseResponse:
         file = certificate_file(session, certificate_id, account())
         control = present.domain_control(session, file, parts().desk.clock())
     if control is not None and control.can_check_now and parts().desk.look_now(certificate_id):
-        flash("We are looking now. What we see stands here in a moment.", "info")
+        flash(_("We are looking now. What we see stands here in a moment."), "info")
     # Back to where the button was, not to the top of the page.
     return go_to(url_for("certificates.details", certificate_id=certificate_id, _anchor="domain-control"))
 

@@ -13,7 +13,7 @@ from webapp.authorities.port import Challenge as Asked
 from webapp.catalogue import suffices_automatically
 from webapp.certificates.names import display_name
 from webapp.desk import File
-from webapp.domaincontrol.models import DomainControl, Method
+from webapp.domaincontrol.models import DomainControl, Finding, Method
 from webapp.domaincontrol.tokens import Challenge
 from webapp.wording import Vocabulary, _, ngettext, words
 
@@ -159,6 +159,11 @@ def _findings(control: DomainControl | None, proof: ShownProof | None) -> list[F
         if one.finding
     ]
     return settled + looked
+
+
+def sighting_words(seen: Finding) -> str:
+    """What one look saw, with the way that it went: ``File: no such page.``"""
+    return _("{label}: {value}", label=METHOD_WORDS[seen.method], value=words().retell(seen.words))
 
 
 def _label(asked: Asked, *, several: bool) -> str:

@@ -9,6 +9,7 @@ from wtforms import DateField, Form, ValidationError
 from wtforms.validators import InputRequired
 
 from webapp.figures.period import EARLIEST, LONGEST, Period
+from webapp.wording import _, lazy
 
 SPANS = (7, 30, 90)
 USUAL = 30
@@ -17,8 +18,8 @@ USUAL = 30
 class PeriodForm(Form):
     """Two days in an address. It changes nothing, so it needs no secret."""
 
-    first = DateField("From", [InputRequired("Enter the first day.")], name="from")
-    last = DateField("To", [InputRequired("Enter the last day.")], name="to")
+    first = DateField(lazy("From"), [InputRequired(lazy("Enter the first day."))], name="from")
+    last = DateField(lazy("To"), [InputRequired(lazy("Enter the last day."))], name="to")
 
     def __init__(self, formdata: MultiDict[str, str] | None, today: date, data: dict[str, date]) -> None:
         super().__init__(formdata, data=data)
@@ -27,18 +28,18 @@ class PeriodForm(Form):
     def validate_first(self, field: DateField) -> None:
         """Refuse days from before any desk."""
         if field.data is not None and field.data < EARLIEST:
-            raise ValidationError(f"There are no figures from before {EARLIEST:%Y}.")
+            raise ValidationError(_("There are no figures from before {earliest}.", earliest=f"{EARLIEST:%Y}"))
 
     def validate_last(self, field: DateField) -> None:
         """Refuse days that are still to come, and those that do not follow the first or follow it too late."""
         if field.data is None or self.first.data is None:
             return
         if field.data > self.today:
-            raise ValidationError("This day is still to come. Today is the latest.")
+            raise ValidationError(_("This day is still to come. Today is the latest."))
         if field.data < self.first.data:
-            raise ValidationError("The last day comes before the first one.")
+            raise ValidationError(_("The last day comes before the first one."))
         if (field.data - self.first.data).days >= LONGEST:
-            raise ValidationError(f"These are more than {LONGEST} days. Choose fewer.")
+            raise ValidationError(_("These are more than {longest} days. Choose fewer.", longest=LONGEST))
 
 
 @dataclass(frozen=True, slots=True)

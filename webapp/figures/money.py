@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from certlifecycle import Money
+from certlifecycle import Money, phrase
 from webapp.certificates.models import PaymentMethod
 from webapp.figures import charts
 from webapp.figures.charts import Series
@@ -15,13 +15,15 @@ from webapp.figures.tables import Cell, Share, Table
 from webapp.payments.models import PayoutStatus
 from webapp.refunds.forms import REASON_WORDS
 from webapp.refunds.models import Outcome, RefundReason
-from webapp.wording import words
+from webapp.wording import Vocabulary, _, words
 
-PROVIDER_WORDS = {
-    PaymentMethod.BALANCE: "Balance in this shop",
-    PaymentMethod.ALIPAY: "Alipay",
-    PaymentMethod.BANK: "Bank",
-}
+PROVIDER_WORDS = Vocabulary(
+    {
+        PaymentMethod.BALANCE: phrase("Balance in this shop"),
+        PaymentMethod.ALIPAY: phrase("Alipay"),
+        PaymentMethod.BANK: phrase("Bank"),
+    }
+)
 
 
 def totals(paid: Sequence[PaidBack]) -> dict[str, Money]:
@@ -42,15 +44,25 @@ def reasons(found: Sequence[Fate]) -> Section:
         by_reason[one.reason] += one.cases
     everything = by_reason.total()
     lines = [
-        (REASON_WORDS[reason], f"{cases:,} of {everything:,} ({Share(cases, everything)})", cases, 0)
+        (
+            REASON_WORDS[reason],
+            _(
+                "{cases} of {everything} ({share})",
+                cases=words().number(cases),
+                everything=words().number(everything),
+                share=Share(cases, everything),
+            ),
+            cases,
+            0,
+        )
         for reason, cases in by_reason.most_common()
     ]
     return Section(
-        "Why refunds were applied for",
-        "Applications made in these days, by the reason that fitted best. The table says what has become of them.",
+        _("Why refunds were applied for"),
+        _("Applications made in these days, by the reason that fitted best. The table says what has become of them."),
         _reason_table(found),
         bars=charts.bars(lines),
-        empty=None if found else "Nobody applied for a refund in these days.",
+        empty=None if found else _("Nobody applied for a refund in these days."),
     )
 
 
@@ -68,16 +80,16 @@ def _reason_table(found: Sequence[Fate]) -> Table:
         ended = (became[Outcome.REFUNDED], became[Outcome.REJECTED], became[Outcome.WITHDRAWN])
         rows.append([REASON_WORDS[reason], currency, became.total(), *ended, under_way, amount])
     columns = [
-        "Reason",
-        "Currency",
-        "Applications",
-        "Refunded",
-        "Refused",
-        "Withdrawn",
-        "Under way",
-        "Amount applied for",
+        _("Reason"),
+        _("Currency"),
+        _("Applications"),
+        _("Refunded"),
+        _("Refused"),
+        _("Withdrawn"),
+        _("Under way"),
+        _("Amount applied for"),
     ]
-    return Table("reasons", "Why refunds were applied for", columns, rows)
+    return Table("reasons", _("Why refunds were applied for"), columns, rows)
 
 
 def refusals(found: Sequence[Decided]) -> Section:
@@ -90,18 +102,23 @@ def refusals(found: Sequence[Decided]) -> Section:
     lines = [
         (
             REASON_WORDS[reason],
-            f"{refused[reason]:,} of {cases:,} refused ({Share(refused[reason], cases)})",
+            _(
+                "{refused} of {cases} refused ({share})",
+                refused=words().number(refused[reason]),
+                cases=words().number(cases),
+                share=Share(refused[reason], cases),
+            ),
             cases,
             refused[reason],
         )
         for reason, cases in decided.most_common()
     ]
     return Section(
-        "Refusals",
-        "Decisions about refunds made in these days, by the customer’s reason. The hollow part was refused.",
+        _("Refusals"),
+        _("Decisions about refunds made in these days, by the customer’s reason. The hollow part was refused."),
         _refusal_table(found),
         bars=charts.bars(lines),
-        empty=None if found else "No refund was decided about in these days.",
+        empty=None if found else _("No refund was decided about in these days."),
     )
 
 
@@ -118,8 +135,16 @@ def _refusal_table(found: Sequence[Decided]) -> Table:
         amount = Money(minor[reason, currency, True], currency)
         share = Share(refused, approved + refused)
         rows.append([REASON_WORDS[reason], currency, approved + refused, approved, refused, share, amount])
-    columns = ["Reason", "Currency", "Decisions", "Approved", "Refused", "Share refused", "Amount refused"]
-    return Table("refusals", "Refusals", columns, rows)
+    columns = [
+        _("Reason"),
+        _("Currency"),
+        _("Decisions"),
+        _("Approved"),
+        _("Refused"),
+        _("Share refused"),
+        _("Amount refused"),
+    ]
+    return Table("refusals", _("Refusals"), columns, rows)
 
 
 # How much
@@ -142,11 +167,11 @@ def amounts(paid: Sequence[PaidBack], period: Period) -> Section:
         )
     table: list[list[Cell]] = [[one.day, one.currency, one.cases, Money(one.minor, one.currency)] for one in paid]
     return Section(
-        "Amounts refunded",
-        "What providers confirmed as paid back. Currencies stand apart, each to a scale of its own.",
-        Table("amounts", "Amounts refunded", ["Day", "Currency", "Refunds", "Amount"], table),
+        _("Amounts refunded"),
+        _("What providers confirmed as paid back. Currencies stand apart, each to a scale of its own."),
+        Table("amounts", _("Amounts refunded"), [_("Day"), _("Currency"), _("Refunds"), _("Amount")], table),
         strips=charts.strips(rows, ticks(period), alike=False),
-        empty=None if paid else "No money was paid back in these days.",
+        empty=None if paid else _("No money was paid back in these days."),
     )
 
 
@@ -163,19 +188,25 @@ def providers(found: Sequence[Paying]) -> Section:
     lines = [
         (
             PROVIDER_WORDS[method],
-            f"{confirmed[method]:,} confirmed, {refused[method]:,} refused",
+            _(
+                "{confirmed} confirmed, {refused} refused",
+                confirmed=words().number(confirmed[method]),
+                refused=words().number(refused[method]),
+            ),
             confirmed[method] + refused[method],
             refused[method],
         )
         for method in sorted({one.method for one in found}, key=lambda one: -confirmed[one])
     ]
     return Section(
-        "Payouts by provider",
-        "Payments that were confirmed or refused in these days; the hollow part was refused and went another way. "
-        "The table also counts those that wait for an answer now.",
+        _("Payouts by provider"),
+        _(
+            "Payments that were confirmed or refused in these days; the hollow part was refused and went another way. "
+            "The table also counts those that wait for an answer now."
+        ),
         _provider_table(found),
         bars=charts.bars(lines),
-        empty=None if found else "No payment was sent in these days, and none waits for an answer.",
+        empty=None if found else _("No payment was sent in these days, and none waits for an answer."),
     )
 
 
@@ -192,5 +223,5 @@ def _provider_table(found: Sequence[Paying]) -> Table:
             cases, minor = sums[method, currency, status]
             row += [cases, Money(minor, currency)]
         rows.append(row)
-    columns = ["Provider", "Currency", "Confirmed", "Amount confirmed", "Refused", "Amount refused"]
-    return Table("payouts", "Payouts by provider", [*columns, "Under way now", "Amount under way"], rows)
+    columns = [_("Provider"), _("Currency"), _("Confirmed"), _("Amount confirmed"), _("Refused"), _("Amount refused")]
+    return Table("payouts", _("Payouts by provider"), [*columns, _("Under way now"), _("Amount under way")], rows)

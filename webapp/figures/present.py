@@ -16,7 +16,7 @@ from webapp.figures.section import Section, by_column, said_of, ticks
 from webapp.figures.speed import Pace, in_time_by, pace, steps
 from webapp.figures.tables import Cell, Hours, Share, Table
 from webapp.review.queries import VERIFICATION_DAYS, Kind, Waiting
-from webapp.wording import words
+from webapp.wording import _, words
 
 Stat = tuple[str, str, str | None, str]
 """What a figure is called, the figure, a note and the note's tone."""
@@ -69,21 +69,49 @@ def _stats(
     refunds = sum(one.kind is Kind.REFUND for one in waiting)
     share = Share(done[Work.REFUSED], decided)
     found: list[Stat] = [
-        ("Waiting now", f"{len(waiting):,}", f"{refunds:,} of them refunds", "neutral"),
-        ("Late now", f"{overdue:,}", "Their day has passed" if overdue else None, "bad"),
-        ("Refunds applied for", f"{done[Work.APPLIED]:,}", f"{done[Work.WITHDRAWN]:,} withdrawn", "neutral"),
-        ("Decisions about refunds", f"{decided:,}", f"{share} refused" if decided else None, "neutral"),
         (
-            "Answered in time",
+            _("Waiting now"),
+            f"{len(waiting):,}",
+            _("{count} of them refunds", count=words().number(refunds)),
+            "neutral",
+        ),
+        (_("Late now"), f"{overdue:,}", _("Their day has passed") if overdue else None, "bad"),
+        (
+            _("Refunds applied for"),
+            f"{done[Work.APPLIED]:,}",
+            _("{count} withdrawn", count=words().number(done[Work.WITHDRAWN])),
+            "neutral",
+        ),
+        (
+            _("Decisions about refunds"),
+            f"{decided:,}",
+            _("{share} refused", share=share) if decided else None,
+            "neutral",
+        ),
+        (
+            _("Answered in time"),
             str(Share(answers.kept, answers.cases)),
-            f"{answers.kept:,} of {answers.cases:,} by the promised day" if answers.cases else None,
+            _(
+                "{kept} of {cases} by the promised day",
+                kept=words().number(answers.kept),
+                cases=words().number(answers.cases),
+            )
+            if answers.cases
+            else None,
             "good" if answers.kept == answers.cases else "bad",
         ),
     ]
     for currency, sum_of in money.totals(paid).items():
         cases = sum(one.cases for one in paid if one.currency == currency)
         amount = str(sum_of).removesuffix(f" {currency}")
-        found.append((f"Refunded in {currency}", amount, f"Payments confirmed: {cases:,}", "neutral"))
+        found.append(
+            (
+                _("Refunded in {currency}", currency=currency),
+                amount,
+                _("Payments confirmed: {cases}", cases=words().number(cases)),
+                "neutral",
+            )
+        )
     return found
 
 
@@ -99,35 +127,35 @@ def _sums(daily: Daily) -> dict[Work, int]:
 
 def _refunds_by_day(daily: Daily, period: Period) -> Section:
     names = {
-        Work.APPLIED: "Applied for",
-        Work.APPROVED: "Approved",
-        Work.REFUSED: "Refused",
-        Work.REFUNDED: "Refunded",
+        Work.APPLIED: _("Applied for"),
+        Work.APPROVED: _("Approved"),
+        Work.REFUSED: _("Refused"),
+        Work.REFUNDED: _("Refunded"),
     }
-    more = names | {Work.WITHDRAWN: "Withdrawn"}
+    more = names | {Work.WITHDRAWN: _("Withdrawn")}
     return Section(
-        "Refunds by day",
-        "Applications that came in, what was decided about applications, and payments that the provider confirmed.",
-        _daily_table("refunds", "Refunds by day", more, daily, period),
+        _("Refunds by day"),
+        _("Applications that came in, what was decided about applications, and payments that the provider confirmed."),
+        _daily_table("refunds", _("Refunds by day"), more, daily, period),
         strips=_daily_strips("refunds", names, daily, period),
-        empty=_nothing(more, daily, "Nothing happened to any refund in these days."),
+        empty=_nothing(more, daily, _("Nothing happened to any refund in these days.")),
     )
 
 
 def _orders_by_day(daily: Daily, period: Period) -> Section:
     names = {
-        Work.ORDERED: "Ordered",
-        Work.SUBMITTED: "Submitted",
-        Work.VERIFIED: "Verified",
-        Work.FAILED: "Verification failed",
-        Work.ISSUED: "Issued",
+        Work.ORDERED: _("Ordered"),
+        Work.SUBMITTED: _("Submitted"),
+        Work.VERIFIED: _("Verified"),
+        Work.FAILED: _("Verification failed"),
+        Work.ISSUED: _("Issued"),
     }
     return Section(
-        "Certificates by day",
-        "Orders, submissions, what was decided about submissions, and certificates that were issued.",
-        _daily_table("certificates", "Certificates by day", names, daily, period),
+        _("Certificates by day"),
+        _("Orders, submissions, what was decided about submissions, and certificates that were issued."),
+        _daily_table("certificates", _("Certificates by day"), names, daily, period),
         strips=_daily_strips("certificates", names, daily, period),
-        empty=_nothing(names, daily, "Nothing was ordered, submitted or issued in these days."),
+        empty=_nothing(names, daily, _("Nothing was ordered, submitted or issued in these days.")),
     )
 
 
@@ -137,7 +165,7 @@ def _nothing(names: dict[Work, str], daily: Daily, sentence: str) -> str | None:
 
 def _daily_table(key: str, caption: str, names: dict[Work, str], daily: Daily, period: Period) -> Table:
     rows: list[list[Cell]] = [[day, *(daily[work, day] for work in names)] for day in period.days()]
-    return Table(key, caption, ["Day", *names.values()], rows)
+    return Table(key, caption, [_("Day"), *names.values()], rows)
 
 
 def _daily_strips(key: str, names: dict[Work, str], daily: Daily, period: Period) -> Strips:
@@ -155,44 +183,44 @@ def _daily_strips(key: str, names: dict[Work, str], daily: Daily, period: Period
 
 def _answers(answers: Pace, policy: RefundPolicy) -> Section:
     soonest, latest = policy.review_days
-    lead = (
+    lead = _(
         "Business days from the application to the first decision. "
         "Hollow columns are answers that came after the day that the customer was promised."
     )
     return Section(
-        "Time to an answer about a refund",
+        _("Time to an answer about a refund"),
         lead,
-        _spread("answers", "Time to an answer about a refund", answers, latest),
+        _spread("answers", _("Time to an answer about a refund"), answers, latest),
         distribution=charts.distribution(
             "answers",
-            "Answers by business days",
-            f"{answers.kept} of {answers.cases} answers came by the promised day.",
+            _("Answers by business days"),
+            _("{kept} of {cases} answers came by the promised day.", kept=answers.kept, cases=answers.cases),
             steps(answers, latest),
             (soonest, latest),
             "promised",
         ),
-        empty=None if answers.cases else "No application got its answer in these days.",
+        empty=None if answers.cases else _("No application got its answer in these days."),
     )
 
 
 def _checks(checks: Pace) -> Section:
-    lead = (
+    lead = _(
         "Business days from the submission to a reviewer’s decision. What the desk verified by itself is left out. "
         "Hollow columns took longer than the desk’s own target."
     )
     return Section(
-        "Time to a decision about a submission",
+        _("Time to a decision about a submission"),
         lead,
-        _spread("checks", "Time to a decision about a submission", checks, VERIFICATION_DAYS),
+        _spread("checks", _("Time to a decision about a submission"), checks, VERIFICATION_DAYS),
         distribution=charts.distribution(
             "checks",
-            "Decisions about submissions by business days",
-            f"{checks.kept} of {checks.cases} decisions came in time.",
+            _("Decisions about submissions by business days"),
+            _("{kept} of {cases} decisions came in time.", kept=checks.kept, cases=checks.cases),
             steps(checks, VERIFICATION_DAYS),
             (0, VERIFICATION_DAYS),
             "target",
         ),
-        empty=None if checks.cases else "No reviewer decided about a submission in these days.",
+        empty=None if checks.cases else _("No reviewer decided about a submission in these days."),
     )
 
 
@@ -200,28 +228,28 @@ def _spread(key: str, caption: str, paced: Pace, latest: int) -> Table:
     rows: list[list[Cell]] = [
         [step.name, step.kept + step.broken, step.kept, step.broken] for step in steps(paced, latest)
     ]
-    return Table(key, caption, ["Business days", "Decided", "In time", "Late"], rows)
+    return Table(key, caption, [_("Business days"), _("Decided"), _("In time"), _("Late")], rows)
 
 
 def _speed(answers: Pace, checks: Pace) -> Section:
     columns = [
         "",
-        "Decided",
-        "In time",
+        _("Decided"),
+        _("In time"),
         "50 %",
         "90 %",
         "99 %",
         "50 %, hours",
         "90 %, hours",
         "99 %, hours",
-        "Longest, hours",
+        _("Longest, hours"),
     ]
-    named = {"Answers about refunds": answers, "Decisions about submissions": checks}
+    named = {_("Answers about refunds"): answers, _("Decisions about submissions"): checks}
     rows = [_percentile_row(name, paced) for name, paced in named.items()]
     return Section(
-        "Percentiles",
-        "So many of a hundred cases took no longer than this, in business days and in hours by the clock.",
-        Table("percentiles", "Time to a decision: percentiles", columns, rows),
+        _("Percentiles"),
+        _("So many of a hundred cases took no longer than this, in business days and in hours by the clock."),
+        Table("percentiles", _("Time to a decision: percentiles"), columns, rows),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import date
 from webapp.figures.charts import Bar, Distribution, Strips
 from webapp.figures.period import Period
 from webapp.figures.tables import Table
-from webapp.wording import words
+from webapp.wording import _, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def by_column(values: dict[date, int], period: Period) -> dict[date, int]:
 def said_of(everything: str, most: str, period: Period) -> str:
     """What stands beside a strip: the sum, and how high its highest column is."""
     if period.by_week:
-        return f"{everything} in all, at most {most} a week"
-    return f"{everything} in all, at most {most} a day"
+        return _("{everything} in all, at most {most} a week", everything=everything, most=most)
+    return _("{everything} in all, at most {most} a day", everything=everything, most=most)
 
 
 def ticks(period: Period) -> list[str]:

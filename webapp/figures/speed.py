@@ -8,6 +8,7 @@ from datetime import date
 from certlifecycle.calendar import business_days_between
 from webapp.figures.charts import Step
 from webapp.figures.queries import PERCENTS, Speed, Took
+from webapp.wording import _
 
 WIDEST = 15
 """From how many business days on a distribution counts everything in its last column."""
@@ -72,7 +73,7 @@ def steps(paced: Pace, latest: int) -> list[Step]:
             f"{days}+" if days == last and furthest > last else str(days),
             kept,
             broken,
-            f"After {days} business days: {kept} in time, {broken} late",
+            _("After {days} business days: {kept} in time, {broken} late", days=days, kept=kept, broken=broken),
         )
         for days, (kept, broken) in shown.items()
     ]

@@ -9,6 +9,7 @@ from webapp.figures import present
 from webapp.figures.forms import SPANS, Choice
 from webapp.figures.period import Period
 from webapp.review.queries import waiting
+from webapp.wording import _
 
 blueprint = Blueprint("figures", __name__, url_prefix="/figures")
 
@@ -33,7 +34,7 @@ def table(name: str) -> Answer:
         return _show(choice, None)
     found = _count(choice.period).table(name)
     if found is None:
-        raise NotFound("There is no such table.", "Open the figures and choose one there.")
+        raise NotFound(_("There is no such table."), _("Open the figures and choose one there."))
     response = Response(found.as_csv(), mimetype="text/csv")
     file = f"{name}-{choice.period.first}-{choice.period.last}.csv"
     response.headers.set("Content-Disposition", "attachment", filename=file)

@@ -2,62 +2,64 @@
 
 from dataclasses import dataclass
 
-from certlifecycle import REVIEWERS, Event, Mover, Role, State, declared_transitions
+from certlifecycle import REVIEWERS, Event, Mover, Role, State, declared_transitions, phrase
 
 CSR = "CSR"
-CHAIN = "Full chain"
-FINGERPRINT = "SHA-256 fingerprint"
-ISSUER = "Issuer"
-KEY = "Key"
-SERIAL = "Serial number"
-VALID = "Valid"
+CHAIN = phrase("Full chain")
+FINGERPRINT = phrase("SHA-256 fingerprint")
+ISSUER = phrase("Issuer")
+KEY = phrase("Key")
+SERIAL = phrase("Serial number")
+VALID = phrase("Valid")
 
 TERMS = {
-    CSR: (
-        "Certificate signing request: the text with your public key and the names that the certificate is to bear. "
-        "Your server makes it together with the private key, which stays with you."
+    CSR: phrase(
+        "Certificate signing request: the text with your public key and the names that the certificate is "
+        "to bear. Your server makes it together with the private key, which stays with you."
     ),
-    KEY: (
-        "The kind of the key that your CSR brought: RSA with its length in bits, or EC with its curve. Who holds the "
-        "private part can use the certificate."
+    KEY: phrase(
+        "The kind of the key that your CSR brought: RSA with its length in bits, or EC with its curve. Who "
+        "holds the private part can use the certificate."
     ),
-    ISSUER: "The certificate authority that signed the certificate, by the name that stands in it.",
-    SERIAL: "The number that the authority gave this certificate, unique among all of its own. Revocations name it.",
-    FINGERPRINT: (
-        "A short check value over the whole certificate. When a browser or a server shows the same one, it is the same "
-        "certificate."
+    ISSUER: phrase("The certificate authority that signed the certificate, by the name that stands in it."),
+    SERIAL: phrase(
+        "The number that the authority gave this certificate, unique among all of its own. Revocations name it."
     ),
-    VALID: "Browsers accept the certificate between these two instants, unless it is revoked before.",
-    CHAIN: (
-        "The certificate followed by those of its issuers, up to but without the root that browsers know already: the "
-        "file that web servers want."
+    FINGERPRINT: phrase(
+        "A short check value over the whole certificate. When a browser or a server shows the same one, it "
+        "is the same certificate."
     ),
-    "Domain control": (
-        "The proof that a domain is yours: a TXT record in its DNS, or a file on its web server, that shows a value "
-        "which we made for you."
+    VALID: phrase("Browsers accept the certificate between these two instants, unless it is revoked before."),
+    CHAIN: phrase(
+        "The certificate followed by those of its issuers, up to but without the root that browsers know "
+        "already: the file that web servers want."
     ),
-    "TXT record": "An entry of text in the DNS of a domain. Whoever can set it controls the domain.",
-    "CAA record": (
+    phrase("Domain control"): phrase(
+        "The proof that a domain is yours: a TXT record in its DNS, or a file on its web server, that shows "
+        "a value which we made for you."
+    ),
+    phrase("TXT record"): phrase("An entry of text in the DNS of a domain. Whoever can set it controls the domain."),
+    phrase("CAA record"): phrase(
         "An entry in the DNS of a domain that says which authorities may issue for it. Without one every authority may."
     ),
-    "Revocation": (
-        "The authority declares a certificate invalid before its time, for good. Browsers that learn of it warn every "
-        "visitor."
+    phrase("Revocation"): phrase(
+        "The authority declares a certificate invalid before its time, for good. Browsers that learn of it "
+        "warn every visitor."
     ),
-    "Refund window": (
-        "How long the money can still come back. The last instant counts; what was applied for in time is decided as "
-        "it stood then."
+    phrase("Refund window"): phrase(
+        "How long the money can still come back. The last instant counts; what was applied for in time is "
+        "decided as it stood then."
     ),
-    "Business day": (
-        "A day on which people work where the shop is: neither a weekend nor a public holiday, and a weekend day that "
-        "is worked to make up for one."
+    phrase("Business day"): phrase(
+        "A day on which people work where the shop is: neither a weekend nor a public holiday, and a "
+        "weekend day that is worked to make up for one."
     ),
-    "Provider’s reference": (
-        "The number under which the payment provider knows the payment back to you. Give it to them when you look for "
-        "the money."
+    phrase("Provider’s reference"): phrase(
+        "The number under which the payment provider knows the payment back to you. Give it to them when "
+        "you look for the money."
     ),
 }
-"""The field's terms, in the order in which a customer meets them."""
+"""The field's terms, in the order in which a customer meets them; for the reader's language to be looked up."""
 
 
 def of_a_certificate() -> dict[str, str]:

@@ -9,6 +9,7 @@ from webapp.access import parts, public
 from webapp.errors import NotFound
 from webapp.help.markdown import Document, render
 from webapp.help.truths import fill_in
+from webapp.wording import _
 
 blueprint = Blueprint("help", __name__, url_prefix="/help")
 
@@ -33,7 +34,7 @@ def first_page() -> str:
 def page(name: str) -> str:
     """One document."""
     if name not in names() or name == FIRST:
-        raise NotFound("There is no such page in the help.", "Open the help and choose one there.")
+        raise NotFound(_("There is no such page in the help."), _("Open the help and choose one there."))
     return _show(document(name), [])
 
 

@@ -13,13 +13,14 @@ from webapp.certificates.present import SOON, open_until, time_left
 from webapp.certificates.queries import Listed
 from webapp.desk import Desk
 from webapp.domaincontrol.models import DomainControl
-from webapp.domaincontrol.present import METHOD_WORDS, ago
+from webapp.domaincontrol.present import ago, sighting_words
 from webapp.domaincontrol.tokens import LIFETIME
 from webapp.effects.check_domain import Patience
 from webapp.home.queries import Kind, Paper
 from webapp.payments.destination import destination
 from webapp.refunds.models import Refund
-from webapp.wording import relative, words
+from webapp.retelling import Stored
+from webapp.wording import _, relative, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Case:
     @property
     def account(self) -> str:
         """Where the money would go."""
-        return destination(self.paper.purchase, self.desk.payable).label
+        return words().retell(destination(self.paper.purchase, self.desk.payable).label)
 
     def until(self, at: datetime, label: str) -> Deadline:
         """A deadline to the minute."""
@@ -64,7 +65,7 @@ class Case:
     def window(self) -> Deadline | None:
         """The end of the refund window, while there is something to be gained by keeping it."""
         at = open_until(self.answer, self.now)
-        return self.until(at, "Refund window closes") if at else None
+        return self.until(at, _("Refund window closes")) if at else None
 
     def page(self, endpoint: str, anchor: str | None = None) -> str:
         """One of the certificate's pages."""
@@ -92,57 +93,64 @@ def must_prove(paper: Paper, *, checks_domains: bool) -> bool:
 
 def _refundable(case: Case) -> Told:
     amount, account = case.answer.amount, case.account
-    sentence = f"It is revoked. Apply, and {amount} go back to {account}."
-    return Told(sentence, ("Apply for the refund", case.page("refunds.apply")), case.window())
+    sentence = _("It is revoked. Apply, and {amount} go back to {account}.", amount=amount, account=account)
+    return Told(sentence, (_("Apply for the refund"), case.page("refunds.apply")), case.window())
 
 
 def _closing(case: Case) -> Told:
     amount, account = case.answer.amount, case.account
-    sentence = f"If you do not need it: revoke it, then apply, and {amount} go back to {account}."
-    return Told(sentence, ("Revoke", case.page("certificates.revoke")), case.window())
+    sentence = _(
+        "If you do not need it: revoke it, then apply, and {amount} go back to {account}.",
+        amount=amount,
+        account=account,
+    )
+    return Told(sentence, (_("Revoke"), case.page("certificates.revoke")), case.window())
 
 
 def _failed(case: Case) -> Told:
-    sentence = "It was not issued. Put right what stands here and submit again, or apply for the refund."
-    action = ("Submit again", case.page("certificates.submit"))
-    return Told(sentence, action, case.window(), case.paper.problem)
+    sentence = _("It was not issued. Put right what stands here and submit again, or apply for the refund.")
+    action = (_("Submit again"), case.page("certificates.submit"))
+    return Told(sentence, action, case.window(), words().retell(case.paper.problem or "") or None)
 
 
 def _refused(case: Case) -> Told:
-    reason = case.refund.decision_reason
-    sentence = "Your refund was refused. Apply again, or keep the certificate."
-    return Told(sentence, ("Read why, and answer", case.refund_page()), case.window(), reason)
+    reason = words().retell(case.refund.decision_reason or "") or None
+    sentence = _("Your refund was refused. Apply again, or keep the certificate.")
+    return Told(sentence, (_("Read why, and answer"), case.refund_page()), case.window(), reason)
 
 
 def _proof(case: Case) -> Told:
     control = case.paper.control
-    action = ("See what to set", case.page("certificates.details", "domain-control"))
-    sentence = "Show that the domain is yours: a TXT record in the DNS or a file on your web server."
+    action = (_("See what to set"), case.page("certificates.details", "domain-control"))
+    sentence = _("Show that the domain is yours: a TXT record in the DNS or a file on your web server.")
     if control is None:
-        return Told("We are making the value that shows that the domain is yours; it is there in a moment.", action)
+        return Told(_("We are making the value that shows that the domain is yours; it is there in a moment."), action)
     at = control.created_at + min(Patience().for_product(case.paper.purchase.product), LIFETIME)
-    looks_until = case.until(at, "We look until") if at > case.now else None
+    looks_until = case.until(at, _("We look until")) if at > case.now else None
     return Told(sentence, action, looks_until, last_finding(control, case.now))
 
 
 def last_finding(control: DomainControl, now: datetime) -> str:
     """What the latest look saw, and when it was."""
     if control.checked_at is None:
-        return "We have not looked yet."
-    seen = " ".join(f"{METHOD_WORDS[one.method]}: {one.words}" for one in control.seen)
-    return f"Seen {ago(now - control.checked_at)}. {seen} {control.caa_problem or ''}".strip()
+        return _("We have not looked yet.")
+    return words().sentences(
+        _("Seen {ago}.", ago=ago(now - control.checked_at)),
+        *(sighting_words(one) for one in control.seen),
+        words().retell(control.caa_problem or ""),
+    )
 
 
 def _unsubmitted(case: Case) -> Told:
-    sentence = "Hand in a CSR; then we check that the domain is yours, and it is issued."
-    return Told(sentence, ("Submit", case.page("certificates.submit")), case.window())
+    sentence = _("Hand in a CSR; then we check that the domain is yours, and it is issued.")
+    return Told(sentence, (_("Submit"), case.page("certificates.submit")), case.window())
 
 
 def _expiring(case: Case) -> Told:
-    order = ("Order the next one", url_for("ordering.order", product=case.paper.purchase.product))
-    sentence = "Order the next one in time, and install it before this one ends."
+    order = (_("Order the next one"), url_for("ordering.order", product=case.paper.purchase.product))
+    sentence = _("Order the next one in time, and install it before this one ends.")
     at = case.row.not_after
-    return Told(sentence, order, case.until(at, "Expires") if at else None)
+    return Told(sentence, order, case.until(at, _("Expires")) if at else None)
 
 
 # What the customer waits for
@@ -150,42 +158,47 @@ def _expiring(case: Case) -> Told:
 
 def _being_verified(case: Case) -> Told:
     control = case.paper.control
-    sentence = "A reviewer looks at it. You need do nothing."
+    sentence = _("A reviewer looks at it. You need do nothing.")
     if control is not None and control.held_at is not None:
-        sentence = "We have seen that the domain is yours. A reviewer looks at your organisation next."
-    return Told(sentence, ("Details", case.page("certificates.details")))
+        sentence = _("We have seen that the domain is yours. A reviewer looks at your organisation next.")
+    return Told(sentence, (_("Details"), case.page("certificates.details")))
 
 
 def _refund_asked(case: Case) -> Told:
-    refund, action = case.refund, ("Follow the refund", case.refund_page())
+    refund, action = case.refund, (_("Follow the refund"), case.refund_page())
     promise, zone = Promise(refund.soonest, refund.latest), case.desk.policy.zone
     ends = latest_instant(promise, zone)
     shown = words().day(refund.latest)
     if case.now >= ends:
-        late = f"The answer about {refund.amount} is late. Your claim does not lapse; nothing is left for you to do."
-        return Told(late, action, Deadline(ends, "Answer was promised by", shown, "late", soon=True))
+        late = _(
+            "The answer about {amount} is late. Your claim does not lapse; nothing is left for you to do.",
+            amount=refund.amount,
+        )
+        return Told(late, action, Deadline(ends, _("Answer was promised by"), shown, _("late"), soon=True))
     left = relative(ends - timedelta(microseconds=1), case.now)
-    sentence = f"A reviewer decides about your refund of {refund.amount}."
-    return Told(sentence, action, Deadline(ends, "Answer promised by", shown, left, soon=False))
+    sentence = _("A reviewer decides about your refund of {amount}.", amount=refund.amount)
+    return Told(sentence, action, Deadline(ends, _("Answer promised by"), shown, left, soon=False))
 
 
 def _refund_approved(case: Case) -> Told:
-    refund, action = case.refund, ("Follow the refund", case.refund_page())
-    sentence = (
-        f"{refund.amount} are approved and on their way to {refund.destination}. We tell you when the payment provider "
-        "has confirmed it."
+    refund, action = case.refund, (_("Follow the refund"), case.refund_page())
+    sentence = _(
+        "{amount} are approved and on their way to {destination}. We tell you when the payment "
+        "provider has confirmed it.",
+        amount=refund.amount,
+        destination=Stored(refund.destination),
     )
     return Told(sentence, action)
 
 
 def _issuing(case: Case) -> Told:
-    sentence = "Approved. The certificate authority is issuing it."
-    return Told(sentence, ("Details", case.page("certificates.details")))
+    sentence = _("Approved. The certificate authority is issuing it.")
+    return Told(sentence, (_("Details"), case.page("certificates.details")))
 
 
 def _revoking(case: Case) -> Told:
-    sentence = "You asked for the revocation; the certificate authority has to confirm it."
-    return Told(sentence, ("Details", case.page("certificates.details")), case.window())
+    sentence = _("You asked for the revocation; the certificate authority has to confirm it.")
+    return Told(sentence, (_("Details"), case.page("certificates.details")), case.window())
 
 
 TOLD: Mapping[Kind, Callable[[Case], Told]] = {

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from certlifecycle import State, verdict
+from certlifecycle import State, phrase, verdict
 from webapp.certificates.listing import address, addresses
 from webapp.certificates.names import display_name
 from webapp.certificates.search import Tab
 from webapp.desk import Desk
 from webapp.home.kinds import TOLD, Case, Deadline, must_prove
 from webapp.home.queries import MOST, Kind, Looked
+from webapp.wording import _
 
 UNDER_WAY = (Kind.BEING_VERIFIED, Kind.REFUND_ASKED, Kind.REFUND_APPROVED, Kind.ISSUING, Kind.REVOKING)
 """What the customer waits for; everything else waits for the customer."""
@@ -101,22 +102,22 @@ def _list(tab: Tab, state: State, sort: str | None = None) -> dict[str, str]:
 
 
 MORE: Mapping[Kind, tuple[str, Mapping[str, str]]] = {
-    Kind.REFUNDABLE: ("More that can be refunded", _list(Tab.SIGNED, State.REVOKED, "deadline")),
-    Kind.CLOSING: ("More refund windows that close soon", _list(Tab.SIGNED, State.ISSUED, "deadline")),
-    Kind.FAILED: ("More that failed", _list(Tab.UNSIGNED, State.FAILED)),
-    Kind.REFUSED: ("More refunds that were refused", _list(Tab.SIGNED, State.REJECTED)),
-    Kind.PROOF: ("More that are being verified", _list(Tab.UNSIGNED, State.SUBMITTED)),
-    Kind.UNSUBMITTED: ("More that are not submitted", _list(Tab.UNSIGNED, State.PENDING)),
-    Kind.EXPIRING: ("More that expire soon", _list(Tab.SIGNED, State.ISSUED, "expires")),
-    Kind.BEING_VERIFIED: ("More that are being verified", _list(Tab.UNSIGNED, State.SUBMITTED)),
-    Kind.REFUND_ASKED: ("More refunds in review", _list(Tab.SIGNED, State.REFUND_REQUESTED)),
-    Kind.REFUND_APPROVED: ("More refunds on their way", _list(Tab.SIGNED, State.REFUND_APPROVED)),
-    Kind.ISSUING: ("More that are being issued", _list(Tab.UNSIGNED, State.VERIFIED)),
-    Kind.REVOKING: ("More that are being revoked", _list(Tab.SIGNED, State.REVOKING)),
+    Kind.REFUNDABLE: (phrase("More that can be refunded"), _list(Tab.SIGNED, State.REVOKED, "deadline")),
+    Kind.CLOSING: (phrase("More refund windows that close soon"), _list(Tab.SIGNED, State.ISSUED, "deadline")),
+    Kind.FAILED: (phrase("More that failed"), _list(Tab.UNSIGNED, State.FAILED)),
+    Kind.REFUSED: (phrase("More refunds that were refused"), _list(Tab.SIGNED, State.REJECTED)),
+    Kind.PROOF: (phrase("More that are being verified"), _list(Tab.UNSIGNED, State.SUBMITTED)),
+    Kind.UNSUBMITTED: (phrase("More that are not submitted"), _list(Tab.UNSIGNED, State.PENDING)),
+    Kind.EXPIRING: (phrase("More that expire soon"), _list(Tab.SIGNED, State.ISSUED, "expires")),
+    Kind.BEING_VERIFIED: (phrase("More that are being verified"), _list(Tab.UNSIGNED, State.SUBMITTED)),
+    Kind.REFUND_ASKED: (phrase("More refunds in review"), _list(Tab.SIGNED, State.REFUND_REQUESTED)),
+    Kind.REFUND_APPROVED: (phrase("More refunds on their way"), _list(Tab.SIGNED, State.REFUND_APPROVED)),
+    Kind.ISSUING: (phrase("More that are being issued"), _list(Tab.UNSIGNED, State.VERIFIED)),
+    Kind.REVOKING: (phrase("More that are being revoked"), _list(Tab.SIGNED, State.REVOKING)),
 }
 
 
 def _more(needs: list[Need]) -> list[tuple[str, str]]:
     """The ways to what has no room on the page, one for each kind that has any."""
     kinds = dict.fromkeys(need.kind for need in needs[MOST:])
-    return [(MORE[kind][0], address(MORE[kind][1])) for kind in kinds]
+    return [(_(MORE[kind][0]), address(MORE[kind][1])) for kind in kinds]

@@ -14,6 +14,7 @@ from webapp.db import rows_changed
 from webapp.desk import By, Desk
 from webapp.errors import DeskError, Forbidden, NotFound
 from webapp.mail.models import Mail, MailAct, MailDecision, MailStatus
+from webapp.wording import _
 
 
 class Result(StrEnum):
@@ -46,13 +47,13 @@ def drop_mail(desk: Desk, mail_id: str, by: By, reason: str) -> Result:
 
 def _decide(desk: Desk, mail_id: str, by: By, reason: str, act: MailAct, columns: dict[str, Any]) -> Result:
     if by.actor.role is not Role.ADMIN:
-        raise Forbidden("Only an administrator decides about mails that did not leave.")
+        raise Forbidden(_("Only an administrator decides about mails that did not leave."))
     if not reason.strip():
-        raise DeskError("A decision needs a reason.", "Say why.")
+        raise DeskError(_("A decision needs a reason."), _("Say why."))
     with desk.database.writing() as session:
         mail = session.get(Mail, mail_id)
         if mail is None:
-            raise NotFound("There is no such mail.")
+            raise NotFound(_("There is no such mail."))
         obstacle = _obstacle(desk, mail, act)
         if obstacle is not None:
             return obstacle

@@ -1,16 +1,15 @@
 """Why something is tried again, or let be. Only those who run the desk read it."""
 
-from flask_wtf import FlaskForm
 from wtforms import TextAreaField
 from wtforms.validators import DataRequired, Length
 
-from webapp.forms import VersionForm, tidy
+from webapp.forms import DeskForm, VersionForm, tidy
 from webapp.wording import lazy
 
 LONGEST_REASON = 500
 
 
-class ReasonForm(FlaskForm):
+class ReasonForm(DeskForm):
     """A reason, which stands in the history from then on."""
 
     reason = TextAreaField(
@@ -19,7 +18,7 @@ class ReasonForm(FlaskForm):
         validators=[
             DataRequired(lazy("Say why, for whoever reads the history later.")),
             Length(
-                max=LONGEST_REASON, message=lazy("This is too long: at most {count} characters.", count=LONGEST_REASON)
+                max=LONGEST_REASON, message=lazy("This is too long: at most {most} characters.", most=LONGEST_REASON)
             ),
         ],
         render_kw={"rows": 2},

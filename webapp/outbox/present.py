@@ -191,7 +191,7 @@ def _work_row(
         url=url,
         about=known.names.get(certificate.customer_id, ""),
         cause=words().say(hindered(kind.value, hindrance)),
-        detail=certificate.work_error or None,
+        detail=words().retell(certificate.work_error or "") or None,
         warning=_late_revocation(certificate, now) if kind is Kind.REVOKE else None,
         pace=_work_pace(certificate, running, now),
         asked=_asked(certificate.id, known, since=certificate.state_since),
@@ -250,7 +250,7 @@ def _mail_row(mail: Mail, view: View, known: Papers, now: datetime) -> Row:
         url=url,
         about=f"{known.names.get(mail.recipient_id, '')} <{mail.address}>",
         cause=words().say(mail_hindered(hindrance)),
-        detail=mail.error,
+        detail=words().retell(mail.error or "") or None,
         warning=None,
         pace=_mail_pace(mail, view.standing, now),
         asked=_asked(mail.id, known),
@@ -298,7 +298,7 @@ def _next(at: datetime | None, now: datetime) -> Sentence:
 
 
 def _said(*sentences: Sentence | str) -> str:
-    return " ".join(words().say(one) for one in sentences)
+    return words().sentences(*sentences)
 
 
 def _asked(key: str, known: Papers, since: datetime | None = None) -> str | None:

@@ -40,6 +40,7 @@ from webapp.payments.port import (
     Unheard,
     Unknown,
 )
+from webapp.retelling import stored
 
 log = logging.getLogger("desk.payments")
 
@@ -74,7 +75,9 @@ class AlipayGateway:
     def refund(self, order: PayoutOrder) -> Answer:
         """Send the refund, and confirm it."""
         if order.amount.currency != CURRENCY:
-            return Failed(f"Alipay pays {CURRENCY} here, not {order.amount.currency}.")
+            return Failed(
+                stored("Alipay pays {currency} here, not {other}.", currency=CURRENCY, other=order.amount.currency)
+            )
         try:
             content = self._client.call(
                 REFUND,
@@ -90,7 +93,7 @@ class AlipayGateway:
         except NoAnswer as trouble:
             return _unknown(order, trouble)
         if content.get(self.settings.reference) not in (None, order.payment_reference):
-            return _unknown(order, Malformed("Alipay's answer is about another payment."))
+            return _unknown(order, Malformed(stored("Alipay's answer is about another payment.")))
         if content.get("code") != SUCCESS:
             answer = refusal(content)
             log.warning("Alipay did not refund %s: %s", order.refund_no, told_by(content))
@@ -100,7 +103,7 @@ class AlipayGateway:
             # Too early to be confirmed, but taken: the next query tells.
             return Pending(_reference(content))
         if isinstance(confirmed, Unheard):
-            return Unknown("Alipay took the order without moving money, and does not know the refund yet.")
+            return Unknown(stored("Alipay took the order without moving money, and does not know the refund yet."))
         return confirmed
 
     def query(self, order: PayoutOrder) -> Answer:
@@ -122,15 +125,21 @@ class AlipayGateway:
         if content.get("code") == BUSINESS and content.get("sub_code") in NO_SUCH_TRADE:
             return Unheard()
         if content.get("code") != SUCCESS:
-            return Unknown(f"Alipay did not say what became of the refund. ({told_by(content)})")
+            return Unknown(stored("Alipay did not say what became of the refund. ({told})", told=told_by(content)))
         if content.get("refund_status") != "REFUND_SUCCESS":
             # "Not returned: the refund was not received, or it failed." Either way the same order may be sent again.
             return Unheard()
         if content.get("out_request_no") != order.refund_no:
-            raise Malformed("Alipay's answer is about another refund.")
+            raise Malformed(stored("Alipay's answer is about another refund."))
         paid = read_amount(content.get("refund_amount"))
         if paid != order.amount:
-            return Unknown(f"Alipay refunded {paid} instead of {order.amount}. Somebody has to look into it.")
+            return Unknown(
+                stored(
+                    "Alipay refunded {paid} instead of {amount}. Somebody has to look into it.",
+                    paid=paid,
+                    amount=order.amount,
+                )
+            )
         back = content.get("deposit_back_info")
         if isinstance(back, dict) and _is_true(back.get("has_deposit_back")) and back.get("dback_status") == "P":
             # Paid by bank card through Alipay, and the bank has not taken the money yet. Where it refuses (F), Alipay

@@ -20,6 +20,7 @@ from webapp.payments.alipay_answers import SUCCESS, told_by
 from webapp.payments.alipay_client import AlipayClient, NoAnswer
 from webapp.payments.alipay_protocol import Malformed, read_amount, read_time
 from webapp.payments.port import StatementLine, StatementMissing
+from webapp.retelling import stored
 
 METHOD = "alipay.data.dataservice.bill.downloadurl.query"
 LARGEST_ARCHIVE = 20 * 1024 * 1024
@@ -37,11 +38,15 @@ def refunds(client: AlipayClient, day: date) -> list[StatementLine]:
     try:
         content = client.call(METHOD, {"bill_type": "trade", "bill_date": day.isoformat()})
         if content.get("code") != SUCCESS:
-            raise StatementMissing(f"Alipay has no bill for {day}, or not yet. ({told_by(content)})")
+            raise StatementMissing(
+                stored("Alipay has no bill for {day}, or not yet. ({told})", day=day, told=told_by(content))
+            )
         archive = _download(client, str(content.get("bill_download_url", "")))
         return [_line(row) for row in _rows(archive) if row[KIND] == REFUNDED]
     except (NoAnswer, Malformed, zipfile.BadZipFile, zlib.error, csv.Error, UnicodeDecodeError) as trouble:
-        raise StatementMissing(f"Alipay's bill for {day} could not be read: {trouble}") from trouble
+        raise StatementMissing(
+            stored("Alipay's bill for {day} could not be read: {trouble}", day=day, trouble=trouble)
+        ) from trouble
 
 
 def _download(client: AlipayClient, address: str) -> bytes:

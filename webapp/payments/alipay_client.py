@@ -19,6 +19,7 @@ from webapp.payments.alipay_protocol import (
     signed_request,
     written_time,
 )
+from webapp.retelling import stored
 
 LARGEST_ANSWER = 1024 * 1024
 PRODUCTION = "https://openapi.alipay.com/gateway.do"
@@ -95,7 +96,7 @@ class AlipayClient:
         try:
             return open_answer(self.settings.alipay_key, body, method)
         except (Malformed, NotSigned) as wrong:
-            raise NoAnswer(f"Alipay's answer proves nothing: {wrong}") from None
+            raise NoAnswer(stored("Alipay's answer proves nothing: {wrong}", wrong=wrong)) from None
 
     def _post(self, fields: Mapping[str, str]) -> bytes:
         request = self._http.build_request(
@@ -120,7 +121,7 @@ class AlipayClient:
         try:
             request = self._http.build_request("GET", address, headers=headers, timeout=self.settings.seconds)
         except httpx.InvalidURL:
-            raise NoAnswer("Alipay pointed to an address that is none.") from None
+            raise NoAnswer(stored("Alipay pointed to an address that is none.")) from None
         return self._send(request, largest, seconds)
 
     def _send(self, request: httpx.Request, largest: int, seconds: float) -> bytes:
@@ -131,17 +132,19 @@ class AlipayClient:
             answer = self._http.send(request, stream=True)
             try:
                 if answer.status_code != httpx.codes.OK:
-                    raise NoAnswer(f"Alipay answered with HTTP status {answer.status_code}.")
+                    raise NoAnswer(stored("Alipay answered with HTTP status {status}.", status=answer.status_code))
                 for chunk in answer.iter_bytes():
                     body += chunk
                     if len(body) > largest:
-                        raise NoAnswer("Alipay's answer is larger than any answer can be.")
+                        raise NoAnswer(stored("Alipay's answer is larger than any answer can be."))
                     if time.monotonic() > deadline:
-                        raise NoAnswer(f"Alipay's answer took longer than {seconds:g} seconds.")
+                        raise NoAnswer(
+                            stored("Alipay's answer took longer than {seconds} seconds.", seconds=f"{seconds:g}")
+                        )
             finally:
                 answer.close()
         except httpx.TimeoutException:
-            raise NoAnswer(f"Alipay did not answer within {seconds:g} seconds.") from None
+            raise NoAnswer(stored("Alipay did not answer within {seconds} seconds.", seconds=f"{seconds:g}")) from None
         except (httpx.HTTPError, httpx.StreamError) as trouble:
-            raise NoAnswer(f"The connection to Alipay failed ({type(trouble).__name__}).") from None
+            raise NoAnswer(stored("The connection to Alipay failed ({name}).", name=type(trouble).__name__)) from None
         return bytes(body)

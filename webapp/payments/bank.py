@@ -35,6 +35,7 @@ from webapp.payments.models_outside import (
     LineEffect,
 )
 from webapp.payments.port import Answer, Failed, PayoutOrder, Pending, StatementLine, Succeeded, Unheard, Unknown
+from webapp.retelling import stored
 
 MOST_PAYMENTS = 1000
 """In one file."""
@@ -87,7 +88,7 @@ class BankGateway:
         with self._database.reading() as session:
             account = load(session, order.purchase_id)
         if account is None:
-            return Failed("The shop does not know the number of the bank account that paid for the order.")
+            return Failed(stored("The shop does not know the number of the bank account that paid for the order."))
         now = self._clock()
         payment = BankPayment(
             refund_no=order.refund_no,
@@ -105,7 +106,7 @@ class BankGateway:
             # What the bank's format cannot hold must not stop a whole file later.
             write_file(self._settings, order.refund_no, [payment], now)
         except MessageRefused as wrong:
-            return Failed(f"The order cannot be written in the bank's format. {wrong}")
+            return Failed(stored("The order cannot be written in the bank's format. {wrong}", wrong=wrong))
         try:
             with self._database.writing() as session:
                 session.add(payment)
@@ -122,7 +123,7 @@ class BankGateway:
         if payment is None:
             return Unheard()
         if (payment.amount_minor, payment.currency) != (order.amount.minor, order.amount.currency):
-            return Unknown("The bank was ordered to pay another amount. Somebody has to look into it.")
+            return Unknown(stored("The bank was ordered to pay another amount. Somebody has to look into it."))
         reference = batch.msg_id if batch else ""
         match payment.status:
             case BankStatus.PAID:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, insert, update
 
 from webapp.certificates.models import Purchase
 from webapp.payments.models_outside import PayerAccount
+from webapp.retelling import stored
 
 LONGEST_HOLDER = 140
 
@@ -47,20 +48,24 @@ class BankAccount:
         name = " ".join(holder.split())
         if not 1 <= len(name) <= LONGEST_HOLDER or not name.isprintable():
             raise AccountRejected(
-                f"The account holder's name must have 1 to {LONGEST_HOLDER} printable characters.", "holder"
+                stored(
+                    "The account holder's name must have 1 to {most} printable characters.",
+                    most=LONGEST_HOLDER,
+                ),
+                "holder",
             )
         code = _squeezed(bank_code)
         if code and not (_CNAPS.fullmatch(code) or _BIC.fullmatch(code)):
-            raise AccountRejected("The bank code must be a BIC or the 12 digits of a CNAPS code.", "bank_code")
+            raise AccountRejected(stored("The bank code must be a BIC or the 12 digits of a CNAPS code."), "bank_code")
         value = _squeezed(account)
         if _NUMBER.fullmatch(value):
             if not code:
-                raise AccountRejected("An account number needs the code of its bank.", "bank_code")
+                raise AccountRejected(stored("An account number needs the code of its bank."), "bank_code")
             return cls(name, number=value, bank_code=code)
         if not _IBAN.fullmatch(value):
-            raise AccountRejected("The account must be an IBAN or a number of 8 to 32 digits.")
+            raise AccountRejected(stored("The account must be an IBAN or a number of 8 to 32 digits."))
         if not has_right_check_digits(value):
-            raise AccountRejected("The IBAN's check digits are wrong. Look for a typing error.")
+            raise AccountRejected(stored("The IBAN's check digits are wrong. Look for a typing error."))
         return cls(name, iban=value, bank_code=code)
 
     @property
@@ -71,7 +76,7 @@ class BankAccount:
     @property
     def label(self) -> str:
         """As much of the account as its owner needs to recognise it."""
-        return f"ending {(self.iban or self.number)[-4:]}"
+        return stored("ending {digits}", digits=(self.iban or self.number)[-4:])
 
 
 def has_right_check_digits(iban: str) -> bool:
@@ -104,7 +109,7 @@ def store(session: Session, purchase_id: str, account: BankAccount, at: datetime
         session.exec(update(Purchase).where(col(Purchase.id) == purchase_id).values(has_payer_account=True))
         session.flush()
     elif kept != account:
-        raise AccountRejected(f"The order is known with another account, {kept.label}.")
+        raise AccountRejected(stored("The order is known with another account, {label}.", label=kept.label))
 
 
 def store_new(session: Session, accounts: Sequence[tuple[str, BankAccount]], at: datetime) -> None:

@@ -28,6 +28,7 @@ from webapp.payments.models_outside import (
     BankStatus,
     LineEffect,
 )
+from webapp.retelling import stored
 
 NO_AMOUNT = Money(0, "XXX")
 """What a line names that names no amount and no payment of ours; ISO 4217 has XXX for no currency."""
@@ -125,7 +126,8 @@ class BankReports:
                 payment.status, payment.detail = BankStatus.PAID, said.reference
             case LineEffect.REJECTED:
                 payment.status = BankStatus.REJECTED
-                payment.detail = f"The bank rejected the payment. {said.words}".strip()
+                rejected = stored("The bank rejected the payment.")
+                payment.detail = f"{rejected} {said.words}".strip()
                 payment.elsewhere = not (said.codes & THE_SHOPS_FAULT)
             case LineEffect.NOT_FINAL:
                 pass

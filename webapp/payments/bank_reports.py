@@ -12,6 +12,7 @@ from lxml import etree
 
 from certlifecycle import Money, MoneyError
 from webapp.payments.bank_xml import MessageRefused, Schemas, read
+from webapp.retelling import stored
 
 SETTLED = "ACSC"
 REJECTED = "RJCT"
@@ -26,21 +27,21 @@ THE_SHOPS_FAULT = frozenset(
 """Reasons on the shop's side (account, limit, signature, file), while the customer's account could take the money."""
 
 REASONS = {
-    "AC01": "The account number is wrong.",
-    "AC03": "The account number is wrong.",
-    "AC04": "The account is closed.",
-    "AC06": "The account is blocked.",
-    "AC07": "The account is closed.",
-    "AC14": "The account is of a kind that cannot take the payment.",
-    "AG01": "The account cannot take payments of this kind.",
-    "AM04": "The shop's account does not hold enough money.",
-    "BE01": "The name does not belong to the account.",
-    "BE22": "The bank misses the account holder's name.",
-    "CNOR": "The receiving bank cannot be reached.",
-    "MD07": "The account holder has died.",
-    "RC01": "The bank code is wrong.",
-    "RC04": "The bank code is wrong.",
-    "RR04": "The bank may not make the payment.",
+    "AC01": stored("The account number is wrong."),
+    "AC03": stored("The account number is wrong."),
+    "AC04": stored("The account is closed."),
+    "AC06": stored("The account is blocked."),
+    "AC07": stored("The account is closed."),
+    "AC14": stored("The account is of a kind that cannot take the payment."),
+    "AG01": stored("The account cannot take payments of this kind."),
+    "AM04": stored("The shop's account does not hold enough money."),
+    "BE01": stored("The name does not belong to the account."),
+    "BE22": stored("The bank misses the account holder's name."),
+    "CNOR": stored("The receiving bank cannot be reached."),
+    "MD07": stored("The account holder has died."),
+    "RC01": stored("The bank code is wrong."),
+    "RC04": stored("The bank code is wrong."),
+    "RR04": stored("The bank may not make the payment."),
 }
 
 
@@ -77,7 +78,7 @@ def read_report(content: bytes, schemas: Schemas, zone: tzinfo) -> Report:
     made = _instant(_text(start, "GrpHdr/CreDtTm"), zone)
     group = start.find("{*}OrgnlGrpInfAndSts")
     if group is None:
-        raise MessageRefused("The report names no original file.")
+        raise MessageRefused(stored("The report names no original file."))
     blocks = start.findall("{*}OrgnlPmtInfAndSts")
     whole = [_said(one, "PmtInfSts", made, zone) for one in blocks] + [_said(group, "GrpSts", made, zone)]
     single = [_said(one, "TxSts", made, zone) for block in blocks for one in block.findall("{*}TxInfAndSts")]
@@ -117,7 +118,7 @@ def _amount(place: etree._Element) -> Money | None:
     try:
         return Money.parse(found.text or "", found.get("Ccy", ""))
     except MoneyError as wrong:
-        raise MessageRefused(f"An amount in the report cannot be read: {wrong}") from None
+        raise MessageRefused(stored("An amount in the report cannot be read: {wrong}", wrong=wrong)) from None
 
 
 def _text(place: etree._Element, path: str) -> str:
@@ -129,5 +130,5 @@ def _instant(text: str, zone: tzinfo) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise MessageRefused(f"{text[:40]!r} in the report is no instant.") from None
+        raise MessageRefused(stored("{text} in the report is no instant.", text=repr(text[:40]))) from None
     return (instant if instant.utcoffset() is not None else instant.replace(tzinfo=zone)).astimezone(UTC)

@@ -17,6 +17,8 @@ from webapp.payments.bank_xml import LARGEST_MESSAGE, MessageRefused
 from webapp.payments.connect import OnlineBank
 from webapp.payments.forms import ReportForm
 from webapp.payments.payouts import waking
+from webapp.retelling import Stored
+from webapp.wording import _
 
 blueprint = Blueprint("bank", __name__, url_prefix="/bank")
 
@@ -48,9 +50,9 @@ def make_files() -> BaseResponse:
     """Put what waits into a file now, without waiting for more."""
     made = _bank().files.make(by())
     if made:
-        flash("The file is made. It is the first in the list of files.", "success")
+        flash(_("The file is made. It is the first in the list of files."), "success")
     else:
-        flash("Nothing waits for a file any more: the worker has just made one.", "info")
+        flash(_("Nothing waits for a file any more: the worker has just made one."), "info")
     return go_to(url_for("payments.bank.overview"))
 
 
@@ -60,7 +62,7 @@ def download(batch_id: str) -> Response:
     """One file, byte for byte as it was made. Who downloads it is noted."""
     batch = _bank().files.hand_out(batch_id, by())
     if batch is None:
-        raise NotFound("There is no such file.")
+        raise NotFound(_("There is no such file."))
     answer = Response(batch.content, mimetype="application/xml")
     answer.headers["Content-Disposition"] = f'attachment; filename="{file_name(batch)}"'
     return answer
@@ -77,15 +79,15 @@ def take_in() -> BaseResponse | tuple[str, int]:
         with closing(form.report.data) as upload:
             intake = bank.reports.take_in(upload.read(LARGEST_MESSAGE + 1), upload.filename or "", by())
     except MessageRefused as wrong:
-        form.report.errors = [f"The file was not taken in, and nothing was changed. {wrong}"]
+        form.report.errors = [_("The file was not taken in, and nothing was changed. {wrong}", wrong=Stored(wrong))]
         return render_template("payments/bank.html", **_overview(form)), 422
     wake = waking(parts().database, parts().desk.look_now)
     for refund_no in intake.decided:
         wake(refund_no)
     if intake.again:
-        flash("This very file was taken in before, so nothing was changed. This is what came of it then.", "info")
+        flash(_("This very file was taken in before, so nothing was changed. This is what came of it then."), "info")
     else:
-        flash("The report is taken in.", "success")
+        flash(_("The report is taken in."), "success")
     return go_to(url_for("payments.bank.report", report_id=intake.report_id))
 
 
@@ -96,7 +98,7 @@ def report(report_id: str) -> Response:
     with parts().database.reading() as session:
         found = bank_queries.report(session, report_id)
         if found is None:
-            raise NotFound("There is no such report.")
+            raise NotFound(_("There is no such report."))
         received, lines = found
         numbers = [one.refund_no for one in lines]
         known = bank_queries.known_refunds(session, numbers)
@@ -109,7 +111,7 @@ def report(report_id: str) -> Response:
 def _bank() -> OnlineBank:
     bank = parts().payments.bank
     if bank is None:
-        raise NotFound("No bank is connected.", "Set BANK_ACCOUNT and BANK_HOLDER, and start the desk again.")
+        raise NotFound(_("No bank is connected."), _("Set BANK_ACCOUNT and BANK_HOLDER, and start the desk again."))
     return bank
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from lxml import etree
 
+from webapp.retelling import stored
+
 LARGEST_MESSAGE = 5 * 1024 * 1024
 """Bytes."""
 
@@ -39,12 +41,19 @@ class Schemas:
         """
         message = (etree.QName(root).namespace or "").removeprefix(NAMESPACE)
         if not _MESSAGE.fullmatch(message) or not message.startswith(f"{kind}."):
-            raise MessageRefused(f"This is no {kind} message of ISO 20022.")
+            raise MessageRefused(stored("This is no {kind} message of ISO 20022.", kind=kind))
         with self._lock:
             schema = self._schema(message)
             if not schema.validate(root):
                 first = schema.error_log[0]
-                raise MessageRefused(f"This is no valid {message} (line {first.line}): {first.message[:300]}")
+                raise MessageRefused(
+                    stored(
+                        "This is no valid {message} (line {line}): {problem}",
+                        message=message,
+                        line=first.line,
+                        problem=first.message[:300],
+                    )
+                )
         return message
 
     def _schema(self, message: str) -> etree.XMLSchema:
@@ -52,7 +61,9 @@ class Schemas:
             paths = [folder / f"{message}.xsd" for folder in self._folders]
             path = next((one for one in paths if one.is_file()), None)
             if path is None:
-                raise MessageRefused(f"The schema of {message} is not installed, so that it cannot be checked.")
+                raise MessageRefused(
+                    stored("The schema of {message} is not installed, so that it cannot be checked.", message=message)
+                )
             self._loaded[message] = etree.XMLSchema(etree.fromstring(path.read_bytes(), _parser()))
         return self._loaded[message]
 
@@ -60,20 +71,20 @@ class Schemas:
 def read(content: bytes) -> etree._Element:
     """The root of a document. Raises :class:`MessageRefused`."""
     if len(content) > LARGEST_MESSAGE:
-        raise MessageRefused(f"The file is larger than {LARGEST_MESSAGE // 1024 // 1024} MiB.")
+        raise MessageRefused(stored("The file is larger than {most} MiB.", most=LARGEST_MESSAGE // 1024 // 1024))
     declared = _ENCODING.match(content.lstrip(b"\xef\xbb\xbf \t\r\n"))
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise MessageRefused("The file is not UTF-8 text.") from None
+        raise MessageRefused(stored("The file is not UTF-8 text.")) from None
     if declared and declared[1].lower() not in (b"utf-8", b"us-ascii"):
-        raise MessageRefused("The file is not declared as UTF-8.")
+        raise MessageRefused(stored("The file is not declared as UTF-8."))
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise MessageRefused("The file declares a document type or entities, which no payment message does.")
+        raise MessageRefused(stored("The file declares a document type or entities, which no payment message does."))
     try:
         return etree.fromstring(content, _parser())
     except etree.XMLSyntaxError as wrong:
-        raise MessageRefused(f"The file is no XML: {str(wrong)[:300]}") from None
+        raise MessageRefused(stored("The file is no XML: {wrong}", wrong=str(wrong)[:300])) from None
 
 
 def write(root: etree._Element) -> bytes:

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, flash, render_template, request, url_for
 from sqlmodel import Session, col, func, select
 from werkzeug.wrappers import Response as BaseResponse
 
-from certlifecycle import Role
+from certlifecycle import Role, phrase
 from webapp.access import by, only, parts
 from webapp.certificates.models import PaymentMethod
 from webapp.errors import DeskError, NotFound
@@ -21,7 +21,7 @@ from webapp.payments.present_bank import trace_words
 from webapp.payments.present_books import day_view, difference_rows
 from webapp.payments.queries import difference_counts
 from webapp.payments.reconciliation import report_file
-from webapp.wording import words
+from webapp.wording import _, words
 
 blueprint = Blueprint("books", __name__, url_prefix="/reconciliation")
 
@@ -35,7 +35,7 @@ class NotConnected(DeskError):
     """A provider whose records cannot be read any more."""
 
     status = 409
-    title = "Not connected"
+    title = phrase("Not connected")
 
 
 @blueprint.get("")
@@ -57,7 +57,7 @@ def ask() -> BaseResponse | tuple[str, int]:
         key = _comparisons().ask(method, form.day.data, by())
     except ValueError:
         last = words().day(_comparisons().last_day(method))
-        form.day.errors = [f"That day is not over yet. The latest day that can be compared is {last}."]
+        form.day.errors = [_("That day is not over yet. The latest day that can be compared is {last}.", last=last)]
         return render_template("payments/reconciliation.html", **_days(form)), 422
     return go_to(url_for("payments.books.comparison", comparison_id=key))
 
@@ -87,9 +87,9 @@ def again(comparison_id: str) -> BaseResponse:
     with parts().database.reading() as session:
         row = _row(session, comparison_id)
     if PaymentMethod(row.method) not in parts().gateways:
-        raise NotConnected("This provider is not connected any more.", "Connect it again, then compare the day.")
+        raise NotConnected(_("This provider is not connected any more."), _("Connect it again, then compare the day."))
     _comparisons().ask(PaymentMethod(row.method), row.day, by())
-    flash("The worker compares the day once more. This page changes by itself.", "success")
+    flash(_("The worker compares the day once more. This page changes by itself."), "success")
     return go_to(url_for("payments.books.comparison", comparison_id=row.id))
 
 
@@ -115,7 +115,7 @@ def _comparisons() -> Comparisons:
 def _row(session: Session, comparison_id: str) -> DailyComparison:
     row = session.get(DailyComparison, comparison_id)
     if row is None:
-        raise NotFound("There is no such comparison.")
+        raise NotFound(_("There is no such comparison."))
     return row
 
 

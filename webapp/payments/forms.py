@@ -1,32 +1,40 @@
 """The forms of the pages about payments."""
 
-from flask_wtf import FlaskForm
 from wtforms import DateField, FileField, SelectField
 from wtforms.validators import InputRequired
 
+from certlifecycle import phrase
 from webapp.certificates.models import PaymentMethod
+from webapp.forms import DeskForm
+from webapp.wording import Vocabulary, lazy
 
-PROVIDER_WORDS = {PaymentMethod.BALANCE: "Balance", PaymentMethod.ALIPAY: "Alipay", PaymentMethod.BANK: "Bank"}
+PROVIDER_WORDS = Vocabulary(
+    {
+        PaymentMethod.BALANCE: phrase("Balance"),
+        PaymentMethod.ALIPAY: phrase("Alipay"),
+        PaymentMethod.BANK: phrase("Bank"),
+    }
+)
 """What a way of paying is called in a list."""
 
 
-class ReportForm(FlaskForm):
+class ReportForm(DeskForm):
     """A status report of the bank's."""
 
     report = FileField(
-        "Report (pain.002)",
+        lazy("Report (pain.002)"),
         # An empty field of a form comes as a file without a name, which is false.
-        validators=[InputRequired("Choose the file that the bank made.")],
+        validators=[InputRequired(lazy("Choose the file that the bank made."))],
         render_kw={"accept": ".xml"},
     )
 
 
-class DayForm(FlaskForm):
+class DayForm(DeskForm):
     """A day of a provider that is to be compared."""
 
-    method = SelectField("Provider")
+    method = SelectField(lazy("Provider"))
     day = DateField(
-        "Day",
-        validators=[InputRequired("Enter a day.")],
+        lazy("Day"),
+        validators=[InputRequired(lazy("Enter a day."))],
         render_kw={"required": True},
     )

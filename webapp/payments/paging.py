@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from webapp.wording import _
+
 T = TypeVar("T")
 
 
@@ -46,7 +48,12 @@ class Page(Generic[T]):
     def summary(self) -> str:
         """``1 to 20 of 312``."""
         first = self.place.offset + 1
-        return f"{first} to {self.place.offset + len(self.rows)} of {self.place.total}"
+        return _(
+            "{first} to {last} of {total}",
+            first=first,
+            last=self.place.offset + len(self.rows),
+            total=self.place.total,
+        )
 
 
 def _pages(total: int, size: int) -> int:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import url_for
 
+from certlifecycle import phrase
 from webapp.certificates.models import PaymentMethod
 from webapp.payments.bank import BankSettings
 from webapp.payments.bank_queries import Known
@@ -16,6 +17,7 @@ from webapp.payments.models_outside import NotificationEffect, ProviderNotificat
 from webapp.payments.present_bank import Mark, RefundLink, refund_link
 from webapp.payments.present_books import DayView, day_view
 from webapp.payments.queries import Concern, LastDay
+from webapp.wording import _
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +30,25 @@ class ConcernRow:
 
 
 CONCERN_WORDS = {
-    Concern.FILES: ("Payment order files that nobody has taken to the bank yet: {count}.", "See the files"),
+    Concern.FILES: (
+        phrase("Payment order files that nobody has taken to the bank yet: {count}."),
+        phrase("See the files"),
+    ),
     Concern.LINES: (
-        "Lines of the bank’s reports in the last 30 days that do not fit our payments: {count}.",
-        "See the reports",
+        phrase("Lines of the bank’s reports in the last 30 days that do not fit our payments: {count}."),
+        phrase("See the reports"),
     ),
     Concern.DIFFERENCES: (
-        "Days of the last 30 on which a provider says something else than this desk: {count}.",
-        "See the days",
+        phrase("Days of the last 30 on which a provider says something else than this desk: {count}."),
+        phrase("See the days"),
     ),
     Concern.NO_STATEMENT: (
-        "Days of the last 30 with refunds for which the provider had no statement: {count}.",
-        "See the days",
+        phrase("Days of the last 30 with refunds for which the provider had no statement: {count}."),
+        phrase("See the days"),
     ),
     Concern.NOTIFICATIONS: (
-        "Notifications in the last 30 days that name another order or amount than the refund has: {count}.",
-        "See the notifications",
+        phrase("Notifications in the last 30 days that name another order or amount than the refund has: {count}."),
+        phrase("See the notifications"),
     ),
 }
 CONCERN_PAGES = {
@@ -60,7 +65,7 @@ def concern_rows(found: Mapping[Concern, int]) -> list[ConcernRow]:
     rows = []
     for concern, count in found.items():
         sentence, label = CONCERN_WORDS[concern]
-        rows.append(ConcernRow(sentence.format(count=count), label, url_for(CONCERN_PAGES[concern])))
+        rows.append(ConcernRow(_(sentence, count=count), _(label), url_for(CONCERN_PAGES[concern])))
     return rows
 
 
@@ -77,12 +82,16 @@ class Way:
 
 NOT_CONNECTED = {
     PaymentMethod.ALIPAY: (
-        "Orders that were paid with Alipay are refunded to the balance. To connect Alipay, set ALIPAY_APP_ID, "
-        "ALIPAY_PRIVATE_KEY_FILE and ALIPAY_PUBLIC_KEY_FILE, and start the desk again."
+        phrase(
+            "Orders that were paid with Alipay are refunded to the balance. To connect Alipay, set ALIPAY_APP_ID, "
+            "ALIPAY_PRIVATE_KEY_FILE and ALIPAY_PUBLIC_KEY_FILE, and start the desk again."
+        )
     ),
     PaymentMethod.BANK: (
-        "Orders that were paid from a bank account are refunded to the balance. To connect a bank, set BANK_ACCOUNT "
-        "and BANK_HOLDER, and start the desk again."
+        phrase(
+            "Orders that were paid from a bank account are refunded to the balance. To connect a bank, set "
+            "BANK_ACCOUNT and BANK_HOLDER, and start the desk again."
+        )
     ),
 }
 
@@ -90,14 +99,14 @@ NOT_CONNECTED = {
 def ways(payments: Payments, public_url: str, days: Mapping[PaymentMethod, LastDay], now: datetime) -> list[Way]:
     """Every way of paying back, whether it is connected, and how its last day compared."""
     facts: dict[PaymentMethod, list[tuple[str, str]]] = {
-        PaymentMethod.BALANCE: [("Books", "This desk’s own ledger")],
+        PaymentMethod.BALANCE: [(_("Books"), _("This desk’s own ledger"))],
     }
     if payments.alipay is not None:
         settings = payments.alipay.settings
         facts[PaymentMethod.ALIPAY] = [
-            ("Application", settings.app_id),
-            ("Gateway", urlsplit(settings.gateway).netloc),
-            ("Address for notifications", f"{public_url}{url_for('notifications.from_alipay')}"),
+            (_("Application"), settings.app_id),
+            (_("Gateway"), urlsplit(settings.gateway).netloc),
+            (_("Address for notifications"), f"{public_url}{url_for('notifications.from_alipay')}"),
         ]
     if payments.bank is not None:
         facts[PaymentMethod.BANK] = bank_facts(payments.bank.settings)
@@ -115,11 +124,11 @@ def ways(payments: Payments, public_url: str, days: Mapping[PaymentMethod, LastD
 
 def bank_facts(settings: BankSettings) -> list[tuple[str, str]]:
     """How the bank is connected."""
-    by_hand = "Downloaded and uploaded by hand"
+    by_hand = _("Downloaded and uploaded by hand")
     return [
-        ("Account", f"{settings.debtor.holder}, {settings.debtor.label}"),
-        ("Payment orders", settings.message),
-        ("Files", f"In the folder {settings.folder}" if settings.folder else by_hand),
+        (_("Account"), f"{settings.debtor.holder}, {settings.debtor.label}"),
+        (_("Payment orders"), settings.message),
+        (_("Files"), _("In the folder {folder}", folder=settings.folder) if settings.folder else by_hand),
     ]
 
 
@@ -138,16 +147,16 @@ class NotificationRow:
 
 NOTIFICATION_EFFECTS = {
     NotificationEffect.ASKED: (
-        Mark("good", "check", "Asked about"),
-        "The provider was asked at once what became of the refund.",
+        Mark("good", "check", phrase("Asked about")),
+        phrase("The provider was asked at once what became of the refund."),
     ),
     NotificationEffect.NOT_OURS: (
-        Mark("neutral", "minus", "Not about a refund"),
-        "It speaks of no refund of this desk, so nothing was done.",
+        Mark("neutral", "minus", phrase("Not about a refund")),
+        phrase("It speaks of no refund of this desk, so nothing was done."),
     ),
     NotificationEffect.MISMATCH: (
-        Mark("warn", "triangle-alert", "Does not match"),
-        "It names another order or amount than the refund has, so nothing was done. Look the refund up there.",
+        Mark("warn", "triangle-alert", phrase("Does not match")),
+        phrase("It names another order or amount than the refund has, so nothing was done. Look the refund up there."),
     ),
 }
 

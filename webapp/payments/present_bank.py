@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import url_for
 
-from certlifecycle import Money
+from certlifecycle import Money, phrase
 from webapp.certificates.names import display_name
 from webapp.payments.bank import BankSettings, file_name
 from webapp.payments.bank_accounts import BankAccount
@@ -21,7 +21,7 @@ from webapp.payments.models_outside import (
     LineEffect,
 )
 from webapp.payments.paging import Page
-from webapp.wording import words
+from webapp.wording import _, actor_name, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +81,15 @@ def waiting_view(
         for one in first
     ]
     if not rows:
-        return WaitingView([], 0, "Nothing waits. An approved refund to a bank account appears here by itself.")
+        return WaitingView([], 0, _("Nothing waits. An approved refund to a bank account appears here by itself."))
     due = words().instant(rows[0].since + settings.collecting)
-    return WaitingView(rows, count, f"They are put into one file together, at {due} at the latest.")
+    return WaitingView(rows, count, _("They are put into one file together, at {latest} at the latest.", latest=due))
 
 
 def payee_words(payment: BankPayment) -> str:
     """Who is paid, with as much of the account as is needed to recognise it."""
     account = BankAccount(payment.holder, payment.iban, payment.number, payment.bank_code)
-    return f"{account.holder}, account {account.label}"
+    return _("{holder}, account {label}", holder=account.holder, label=account.label)
 
 
 def _amount(payment: BankPayment) -> Money:
@@ -111,16 +111,16 @@ class FileRow:
 
 
 ACT_WORDS = {
-    Act.FILE_MADE: "Asked for by {name}, {at}",
-    Act.FILE_DOWNLOADED: "Downloaded by {name}, {at}",
-    Act.REPORT_TAKEN_IN: "Uploaded by {name}, {at}",
-    Act.COMPARISON_ASKED: "Asked for by {name}, {at}",
+    Act.FILE_MADE: phrase("Asked for by {name}, {at}"),
+    Act.FILE_DOWNLOADED: phrase("Downloaded by {name}, {at}"),
+    Act.REPORT_TAKEN_IN: phrase("Uploaded by {name}, {at}"),
+    Act.COMPARISON_ASKED: phrase("Asked for by {name}, {at}"),
 }
 
 
 def trace_words(acts: Sequence[PaymentAct]) -> list[str]:
     """Who did what about it, and when."""
-    return [ACT_WORDS[Act(one.act)].format(name=one.actor_name, at=words().instant(one.at)) for one in acts]
+    return [_(ACT_WORDS[Act(one.act)], name=actor_name(one.actor_name), at=one.at) for one in acts]
 
 
 def file_rows(page: Page[Sent], settings: BankSettings) -> list[FileRow]:
@@ -142,19 +142,19 @@ def file_rows(page: Page[Sent], settings: BankSettings) -> list[FileRow]:
 
 def _file_mark(one: Sent, settings: BankSettings) -> Mark:
     if not one.counts[BankStatus.ORDERED]:
-        return Mark("good", "check-check", "Answered")
+        return Mark("good", "check-check", _("Answered"))
     if one.batch.exported_at is not None:
-        return Mark("progress", "hourglass", "With the bank")
+        return Mark("progress", "hourglass", _("With the bank"))
     if settings.folder is None:
-        return Mark("warn", "triangle-alert", "Not downloaded yet")
-    return Mark("progress", "cog", "Not in the folder yet")
+        return Mark("warn", "triangle-alert", _("Not downloaded yet"))
+    return Mark("progress", "cog", _("Not in the folder yet"))
 
 
 def _file_note(one: Sent) -> str:
     paid, rejected, left = (one.counts[status] for status in (BankStatus.PAID, BankStatus.REJECTED, BankStatus.ORDERED))
-    told = [f"{paid} paid"] if paid else []
-    told += [f"{rejected} rejected"] if rejected else []
-    told += [f"{left} without an answer"] if left else []
+    told = [_("{paid} paid", paid=paid)] if paid else []
+    told += [_("{rejected} rejected", rejected=rejected)] if rejected else []
+    told += [_("{left} without an answer", left=left)] if left else []
     return ", ".join(told)
 
 
@@ -190,7 +190,7 @@ def report_rows(page: Page[Received]) -> list[ReportRow]:
 
 def came_words(one: Received) -> str:
     """Which way a report came."""
-    return trace_words(one.acts)[0] if one.acts else "From the folder"
+    return trace_words(one.acts)[0] if one.acts else _("From the folder")
 
 
 SUMMARY_WORDS = {
@@ -203,9 +203,9 @@ SUMMARY_WORDS = {
 
 def summary_words(one: Received) -> str:
     """What a report's lines came to, in a few words."""
-    told = [text.format(count=one.counts[effect]) for effect, text in SUMMARY_WORDS.items() if one.counts[effect]]
-    told += [f"{one.to_look_at} to look into"] if one.to_look_at else []
-    return ", ".join(told) or "No payment in it"
+    told = [_(text, count=one.counts[effect]) for effect, text in SUMMARY_WORDS.items() if one.counts[effect]]
+    told += [_("{count} to look into", count=one.to_look_at)] if one.to_look_at else []
+    return words().show(told) if told else _("No payment in it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,43 +224,58 @@ class LineRow:
 
 
 SAID_WORDS = {
-    "ACSC": "Settled",
-    "RJCT": "Rejected",
-    "PDNG": "Pending",
-    "RCVD": "Received",
-    "ACTC": "Checked, not yet executed",
-    "ACCP": "Accepted, not yet executed",
-    "ACSP": "Being executed",
-    "ACWC": "Accepted with a change",
-    "PART": "Partly accepted",
+    "ACSC": phrase("Settled"),
+    "RJCT": phrase("Rejected"),
+    "PDNG": phrase("Pending"),
+    "RCVD": phrase("Received"),
+    "ACTC": phrase("Checked, not yet executed"),
+    "ACCP": phrase("Accepted, not yet executed"),
+    "ACSP": phrase("Being executed"),
+    "ACWC": phrase("Accepted with a change"),
+    "PART": phrase("Partly accepted"),
 }
 """The status codes of ISO 20022 that customers' banks use most (ExternalPaymentTransactionStatus1Code)."""
 
 EFFECTS = {
-    LineEffect.PAID: (Mark("good", "circle-check", "Paid"), "The refund is confirmed, and the customer is told."),
-    LineEffect.NOT_FINAL: (Mark("progress", "hourglass", "Not final"), "The bank goes on; another report follows."),
-    LineEffect.KNOWN: (Mark("neutral", "check", "Known already"), "The bank had said so before. Nothing was changed."),
+    LineEffect.PAID: (
+        Mark("good", "circle-check", phrase("Paid")),
+        phrase("The refund is confirmed, and the customer is told."),
+    ),
+    LineEffect.NOT_FINAL: (
+        Mark("progress", "hourglass", phrase("Not final")),
+        phrase("The bank goes on; another report follows."),
+    ),
+    LineEffect.KNOWN: (
+        Mark("neutral", "check", phrase("Known already")),
+        phrase("The bank had said so before. Nothing was changed."),
+    ),
     LineEffect.UNKNOWN: (
-        Mark("warn", "triangle-alert", "No such payment"),
-        "This desk has ordered no payment with this number. Ask the bank whose it is.",
+        Mark("warn", "triangle-alert", phrase("No such payment")),
+        phrase("This desk has ordered no payment with this number. Ask the bank whose it is."),
     ),
     LineEffect.MISMATCH: (
-        Mark("warn", "triangle-alert", "Does not match"),
-        "The amount or the file is not the one that was ordered, so nothing was changed. Compare it with the file, and "
-        "ask the bank.",
+        Mark("warn", "triangle-alert", phrase("Does not match")),
+        phrase(
+            "The amount or the file is not the one that was ordered, so nothing was changed. Compare it with the file, "
+            "and ask the bank."
+        ),
     ),
     LineEffect.CONTRADICTION: (
-        Mark("bad", "circle-alert", "Says the opposite"),
-        "The bank had said the opposite before, and that was acted upon; nothing was changed now. Ask the bank what is "
-        "true: the customer may have the money twice, or not at all.",
+        Mark("bad", "circle-alert", phrase("Says the opposite")),
+        phrase(
+            "The bank had said the opposite before, and that was acted upon; nothing was changed now. Ask the bank "
+            "what is true: the customer may have the money twice, or not at all."
+        ),
     ),
     LineEffect.DUPLICATE: (
-        Mark("warn", "triangle-alert", "Refused as a duplicate"),
-        "The bank had this payment already, so nothing was changed. What became of the first one stands in another "
-        "report.",
+        Mark("warn", "triangle-alert", phrase("Refused as a duplicate")),
+        phrase(
+            "The bank had this payment already, so nothing was changed. What became of the first one stands in another "
+            "report."
+        ),
     ),
 }
-REJECTED = Mark("bad", "circle-x", "Rejected")
+REJECTED = Mark("bad", "circle-x", phrase("Rejected"))
 
 
 def line_rows(
@@ -290,5 +305,5 @@ def _line(one: BankReportLine, payment: BankPayment | None, known: Known | None)
 
 def _rejected(payment: BankPayment | None) -> str:
     if payment is not None and not payment.elsewhere:
-        return "The reason lies with the shop, so the application goes back to the reviewers. Put it right first."
-    return "The account cannot take the money, so it goes to the customer’s balance, and the customer is told."
+        return _("The reason lies with the shop, so the application goes back to the reviewers. Put it right first.")
+    return _("The account cannot take the money, so it goes to the customer’s balance, and the customer is told.")

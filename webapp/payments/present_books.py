@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from flask import url_for
 
-from certlifecycle import Money
+from certlifecycle import Money, phrase
 from webapp.certificates.models import PaymentMethod
 from webapp.payments.bank_queries import Known
 from webapp.payments.daily import as_comparison
@@ -14,7 +14,7 @@ from webapp.payments.forms import PROVIDER_WORDS
 from webapp.payments.models_books import ComparisonStatus, DailyComparison, DailyDifference, DifferenceKind
 from webapp.payments.present_bank import Mark, RefundLink, refund_link
 from webapp.payments.reconciliation import WORDS
-from webapp.wording import words
+from webapp.wording import _, ngettext, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,55 +64,64 @@ def day_view(row: DailyComparison, differences: int, now: datetime) -> DayView:
 
 
 def _bar_words(row: DailyComparison) -> str:
-    return f"{row.steps_done} of {row.steps_total} statements read"
+    return _("{done} of {total} statements read", done=row.steps_done, total=row.steps_total)
 
 
 def day_mark(row: DailyComparison, differences: int) -> Mark:
     """How a comparison stands, as a badge."""
     match ComparisonStatus(row.status):
         case ComparisonStatus.RUNNING:
-            return Mark("progress", "cog", "Being compared")
+            return Mark("progress", "cog", _("Being compared"))
         case ComparisonStatus.DUE if row.trouble:
-            return Mark("warn", "clock-alert", "Tried again later")
+            return Mark("warn", "clock-alert", _("Tried again later"))
         case ComparisonStatus.DUE:
-            return Mark("progress", "hourglass", "About to be compared")
+            return Mark("progress", "hourglass", _("About to be compared"))
         case ComparisonStatus.NO_STATEMENT if row.unchecked:
-            return Mark("bad", "circle-alert", "No statement")
+            return Mark("bad", "circle-alert", _("No statement"))
         case ComparisonStatus.NO_STATEMENT:
-            return Mark("neutral", "minus", "Nothing to compare")
+            return Mark("neutral", "minus", _("Nothing to compare"))
         case _ if differences:
-            return Mark("bad", "circle-alert", "1 difference" if differences == 1 else f"{differences} differences")
+            return Mark(
+                "bad",
+                "circle-alert",
+                ngettext("{count} difference", "{count} differences", differences),
+            )
         case _:
-            return Mark("good", "circle-check", "Agrees")
+            return Mark("good", "circle-check", _("Agrees"))
 
 
 def day_sentence(row: DailyComparison, differences: int) -> str:
     """How a comparison stands, in words, with what to do."""
     match ComparisonStatus(row.status):
         case ComparisonStatus.RUNNING:
-            return "The worker reads the provider’s statements. This page changes by itself."
+            return _("The worker reads the provider’s statements. This page changes by itself.")
         case ComparisonStatus.DUE if row.trouble:
             again = words().instant(row.next_at)
-            return f"{_ended(row.trouble)} The worker tries again by itself, at {again}."
+            return _("{ended} The worker tries again by itself, at {again}.", ended=_ended(row.trouble), again=again)
         case ComparisonStatus.DUE:
-            return "The worker compares it within seconds. This page changes by itself."
+            return _("The worker compares it within seconds. This page changes by itself.")
         case ComparisonStatus.NO_STATEMENT if row.unchecked == 1:
-            return f"{_ended(row.trouble)} One refund was confirmed on that day: ask the provider for the statement."
+            return _(
+                "{ended} One refund was confirmed on that day: ask the provider for the statement.",
+                ended=_ended(row.trouble),
+            )
         case ComparisonStatus.NO_STATEMENT if row.unchecked:
             count = row.unchecked
-            return (
-                f"{_ended(row.trouble)} {count} refunds were confirmed on that day: ask the provider for the statement."
+            return _(
+                "{ended} {count} refunds were confirmed on that day: ask the provider for the statement.",
+                ended=_ended(row.trouble),
+                count=count,
             )
         case ComparisonStatus.NO_STATEMENT:
-            return "The provider has no statement, and nothing was paid back through it on that day."
+            return _("The provider has no statement, and nothing was paid back through it on that day.")
         case _ if differences:
-            return "Look into each difference. Nothing was paid or changed by the comparison."
+            return _("Look into each difference. Nothing was paid or changed by the comparison.")
         case _ if row.compared == 1:
-            return "One refund was compared, and both sides say the same."
+            return _("One refund was compared, and both sides say the same.")
         case _ if row.compared:
-            return f"{row.compared} refunds were compared, and both sides say the same."
+            return _("{compared} refunds were compared, and both sides say the same.", compared=row.compared)
         case _:
-            return "Nothing was paid back on that day, and both sides say so."
+            return _("Nothing was paid back on that day, and both sides say so.")
 
 
 def _ended(sentence: str) -> str:
@@ -120,11 +129,11 @@ def _ended(sentence: str) -> str:
 
 
 KIND_WORDS = {
-    DifferenceKind.MISSING_THERE: "Missing at the provider",
-    DifferenceKind.MISSING_HERE: "Unknown here",
-    DifferenceKind.NOT_CONFIRMED_HERE: "Not confirmed here",
-    DifferenceKind.AMOUNT_DIFFERS: "Another amount",
-    DifferenceKind.PAID_TWICE: "Paid twice",
+    DifferenceKind.MISSING_THERE: phrase("Missing at the provider"),
+    DifferenceKind.MISSING_HERE: phrase("Unknown here"),
+    DifferenceKind.NOT_CONFIRMED_HERE: phrase("Not confirmed here"),
+    DifferenceKind.AMOUNT_DIFFERS: phrase("Another amount"),
+    DifferenceKind.PAID_TWICE: phrase("Paid twice"),
 }
 
 
@@ -148,14 +157,14 @@ def difference_rows(
     """The differences of a day, the earliest first."""
     return [
         DifferenceRow(
-            kind=KIND_WORDS[one.kind],
+            kind=_(KIND_WORDS[one.kind]),
             refund=refund_link(known.get(one.refund_no)),
             refund_no=one.refund_no,
             ours=one.ours,
             theirs=one.theirs,
             at=one.at,
             reference=one.reference,
-            advice=WORDS[one.kind],
+            advice=_(WORDS[one.kind]),
         )
         for one in as_comparison(row, found).differences
     ]

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from defusedcsv import csv  # type: ignore[import-untyped]  # it ships no types
 from sqlmodel import col, or_, select
 
-from certlifecycle import Money
+from certlifecycle import Money, phrase
 from webapp.certificates.models import PaymentMethod
 from webapp.db import Database
 from webapp.payments.models import Payout, PayoutStatus
@@ -21,13 +21,13 @@ FURTHEST_BACK = timedelta(days=31)
 
 
 WORDS = {
-    DifferenceKind.MISSING_THERE: "Confirmed here, but not in the provider's records. Ask the provider.",
-    DifferenceKind.MISSING_HERE: "In the provider's records, but no refund of this desk. Find out who made it.",
+    DifferenceKind.MISSING_THERE: phrase("Confirmed here, but not in the provider’s records. Ask the provider."),
+    DifferenceKind.MISSING_HERE: phrase("In the provider’s records, but no refund of this desk. Find out who made it."),
     DifferenceKind.NOT_CONFIRMED_HERE: (
-        "Paid by the provider, but not confirmed here. Look at it before anything is paid."
+        phrase("Paid by the provider, but not confirmed here. Look at it before anything is paid.")
     ),
-    DifferenceKind.AMOUNT_DIFFERS: "The provider paid another amount than was confirmed here.",
-    DifferenceKind.PAID_TWICE: "The provider lists the same refund more than once. Ask for the money back.",
+    DifferenceKind.AMOUNT_DIFFERS: phrase("The provider paid another amount than was confirmed here."),
+    DifferenceKind.PAID_TWICE: phrase("The provider lists the same refund more than once. Ask for the money back."),
 }
 
 

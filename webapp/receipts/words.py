@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from certlifecycle import Money, RefundPolicy, Rule
 from webapp.accounts.models import Account
+from webapp.catalogue import product_words
 from webapp.certificates.models import PaymentMethod
 from webapp.certificates.names import display_name
 from webapp.config import Settings
@@ -14,7 +15,7 @@ from webapp.payments.models import PayoutStatus
 from webapp.refunds.models import Outcome
 from webapp.refunds.progress import RULE_WORDS
 from webapp.refunds.queries import RefundFile
-from webapp.wording import words
+from webapp.wording import _, words
 
 Facts = tuple[tuple[str, str], ...]
 """Terms and what is said of each."""
@@ -54,26 +55,32 @@ def receipt_of(case: RefundFile, customer: Account, settings: Settings) -> Recei
         language="en",
         shop=settings.shop_name,
         address=settings.public_url,
-        title="Refund receipt",
+        title=_("Refund receipt"),
         number=f"RC{refund.number.removeprefix('R')}",
         amount=words().money(refund.amount),
-        state="Refunded",
+        state=_("Refunded"),
         sentence=(
-            f"{settings.shop_name} has paid back {words().money(refund.amount)} for the order {purchase.number}. "
-            f"The payment provider confirmed it on {words().instant(refund.paid_at)}."
+            _(
+                "{shop_name} has paid back {amount} for the order {number}. The payment provider confirmed it "
+                "on {instant}.",
+                shop_name=settings.shop_name,
+                amount=words().money(refund.amount),
+                number=purchase.number,
+                instant=words().instant(refund.paid_at),
+            )
         ),
         sections=(
-            ("The payment", _payment(case, account)),
-            ("The order", _order(case, customer)),
-            ("The certificate", _certificate(case)),
-            ("The refund", _refund(case)),
+            (_("The payment"), _payment(case, account)),
+            (_("The order"), _order(case, customer)),
+            (_("The certificate"), _certificate(case)),
+            (_("The refund"), _refund(case)),
         ),
-        reckoning="How the amount was reckoned",
+        reckoning=_("How the amount was reckoned"),
         lines=_lines(case),
-        total=("Refunded", words().money(refund.amount)),
+        total=(_("Refunded"), words().money(refund.amount)),
         notes=(
-            f"Times are those of {words().zone.key}, and each is given with its time zone.",
-            "This receipt is made from the desk’s records and is valid without a signature.",
+            _("Times are those of {zone}, and each is given with its time zone.", zone=words().zone.key),
+            _("This receipt is made from the desk’s records and is valid without a signature."),
         ),
     )
 
@@ -89,19 +96,19 @@ def account_name(method: PaymentMethod, account: str) -> str:
     """An account as it is called on paper, where nobody is "you"; no more of its number than is kept of it."""
     match method:
         case PaymentMethod.BALANCE:
-            return "Customer’s balance in this shop"
+            return _("Customer’s balance in this shop")
         case PaymentMethod.ALIPAY:
-            return f"Alipay account {account}".rstrip()
+            return _("Alipay account {account}", account=account).rstrip()
         case _:
-            return f"Bank account {account}".rstrip()
+            return _("Bank account {account}", account=account).rstrip()
 
 
 def _payment(case: RefundFile, account: str) -> Facts:
     refund = case.refund
     return (
-        ("Paid back to", account),
-        ("Confirmed", words().instant(refund.paid_at) if refund.paid_at else ""),
-        ("Provider’s reference", refund.payout_reference or "None was given"),
+        (_("Paid back to"), account),
+        (_("Confirmed"), words().instant(refund.paid_at) if refund.paid_at else ""),
+        (_("Provider’s reference"), refund.payout_reference or _("None was given")),
     )
 
 
@@ -109,38 +116,38 @@ def _order(case: RefundFile, customer: Account) -> Facts:
     purchase = case.file.purchase
     money = Money(purchase.amount_minor - purchase.voucher_minor, purchase.currency)
     facts = [
-        ("Order", purchase.number),
-        ("Customer", customer.name),
-        ("Product", purchase.product_name),
-        ("Paid", words().instant(purchase.paid_at)),
-        ("Paid with", account_name(PaymentMethod(purchase.payment_method), purchase.payment_account)),
-        ("In money", words().money(money)),
+        (_("Order"), purchase.number),
+        (_("Customer"), customer.name),
+        (_("Product"), product_words(purchase.product_name)),
+        (_("Paid"), words().instant(purchase.paid_at)),
+        (_("Paid with"), account_name(PaymentMethod(purchase.payment_method), purchase.payment_account)),
+        (_("In money"), words().money(money)),
     ]
     if purchase.voucher_minor:
-        facts.append(("By voucher", words().money(Money(purchase.voucher_minor, purchase.currency))))
+        facts.append((_("By voucher"), words().money(Money(purchase.voucher_minor, purchase.currency))))
     return tuple(facts)
 
 
 def _certificate(case: RefundFile) -> Facts:
     certificate = case.file.certificate
-    found = [("Domain", display_name(certificate.domain))]
+    found = [(_("Domain"), display_name(certificate.domain))]
     if certificate.serial is None or certificate.issued_at is None:
-        return (*found, ("Issued", "Never"))
-    found.append(("Serial number", certificate.serial))
-    found.append(("Issued", words().instant(certificate.issued_at)))
+        return (*found, (_("Issued"), _("Never")))
+    found.append((_("Serial number"), certificate.serial))
+    found.append((_("Issued"), words().instant(certificate.issued_at)))
     if certificate.revoked_at is not None:
-        found.append(("Revoked", words().instant(certificate.revoked_at)))
+        found.append((_("Revoked"), words().instant(certificate.revoked_at)))
     return tuple(found)
 
 
 def _refund(case: RefundFile) -> Facts:
     refund = case.refund
     return (
-        ("Refund", refund.number),
-        ("Applied for", words().instant(refund.applied_at)),
-        ("Approved", words().instant(refund.decided_at) if refund.decided_at else ""),
-        ("Rule", RULE_WORDS[Rule(refund.rule)]),
-        ("Policy", refund.policy_version),
+        (_("Refund"), refund.number),
+        (_("Applied for"), words().instant(refund.applied_at)),
+        (_("Approved"), words().instant(refund.decided_at) if refund.decided_at else ""),
+        (_("Rule"), RULE_WORDS[Rule(refund.rule)]),
+        (_("Policy"), refund.policy_version),
     )
 
 
@@ -148,11 +155,11 @@ def _lines(case: RefundFile) -> Facts:
     """From what was paid to what came back, by the policy that was in force when it was applied for."""
     refund, purchase = case.refund, case.file.purchase
     policy = RefundPolicy.from_mapping(refund.policy)
-    lines = [("Paid for the order", words().money(purchase.paid))]
+    lines = [(_("Paid for the order"), words().money(purchase.paid))]
     if purchase.voucher_minor and not policy.voucher_refundable:
         lines.append(
-            ("Paid with a voucher, not paid back", words().money(Money(-purchase.voucher_minor, purchase.currency)))
+            (_("Paid with a voucher, not paid back"), words().money(Money(-purchase.voucher_minor, purchase.currency)))
         )
     if policy.fee_minor:
-        lines.append(("Fee, not paid back", words().money(Money(-policy.fee_minor, purchase.currency))))
+        lines.append((_("Fee, not paid back"), words().money(Money(-policy.fee_minor, purchase.currency))))
     return tuple(lines)

@@ -12,7 +12,7 @@ from webapp.certificates.models import PaymentMethod
 from webapp.payments.models import PayoutStatus
 from webapp.refunds.models import Outcome, Refund
 from webapp.refunds.queries import RefundFile
-from webapp.wording import relative
+from webapp.wording import _, relative
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ def expected(refund: Refund, now: datetime) -> Expected | None:
         ends = latest_instant(Promise(refund.soonest, refund.latest), zone)
         is_late = now >= ends
         # The whole of the promised day still keeps the promise.
-        left = "late" if is_late else relative(ends - timedelta(microseconds=1), now)
-        return Expected("Answer promised by", refund.latest, left, is_late)
+        left = _("late") if is_late else relative(ends - timedelta(microseconds=1), now)
+        return Expected(_("Answer promised by"), refund.latest, left, is_late)
     if refund.outcome == Outcome.REFUNDED and refund.paid_at is not None:
-        return Expected("Money back since", refund.paid_at, relative(refund.paid_at, now))
+        return Expected(_("Money back since"), refund.paid_at, relative(refund.paid_at, now))
     return None
 
 
@@ -49,23 +49,29 @@ def next_up(case: RefundFile, where: str) -> list[str]:
         case Outcome.OPEN:
             return [
                 _who_decides(refund, approved=bool(case.approvals)),
-                f"If it is approved, the payment of {refund.amount} to {where} begins, and you get a mail.",
-                "If it is refused, you read why here. Then you can apply again or keep the certificate.",
+                _(
+                    "If it is approved, the payment of {amount} to {where} begins, and you get a mail.",
+                    amount=refund.amount,
+                    where=where,
+                ),
+                _("If it is refused, you read why here. Then you can apply again or keep the certificate."),
             ]
         case Outcome.APPROVED:
             return [
-                "We ask the payment provider until it has confirmed the payment. You need do nothing.",
-                "You get a mail when it is confirmed. Its reference stands here then.",
+                _("We ask the payment provider until it has confirmed the payment. You need do nothing."),
+                _("You get a mail when it is confirmed. Its reference stands here then."),
             ]
         case Outcome.REFUNDED if _is_on_balance(case):
-            return ["The money is on your balance in this shop. You can spend it on any order."]
+            return [_("The money is on your balance in this shop. You can spend it on any order.")]
         case Outcome.REFUNDED:
             return [
-                "If you cannot find the money, give the provider’s reference to the bank or payment service of your "
-                "account."
+                _(
+                    "If you cannot find the money, give the provider’s reference to the bank or payment service of "
+                    "your account."
+                )
             ]
         case Outcome.WITHDRAWN if case.file.certificate.state in (State.PENDING, State.FAILED, State.REVOKED):
-            return ["You can apply again as long as the refund rules allow it."]
+            return [_("You can apply again as long as the refund rules allow it.")]
     return []
 
 
@@ -73,10 +79,10 @@ def _who_decides(refund: Refund, *, approved: bool) -> str:
     policy = RefundPolicy.from_mapping(refund.policy)
     limit = policy.two_reviewers_above_minor
     if approved:
-        return "A second reviewer decides, because of the amount. You need do nothing."
+        return _("A second reviewer decides, because of the amount. You need do nothing.")
     if limit is not None and refund.amount_minor > limit:
-        return "Two reviewers decide one after the other, because of the amount. You need do nothing."
-    return "A reviewer reads your reason and decides. You need do nothing."
+        return _("Two reviewers decide one after the other, because of the amount. You need do nothing.")
+    return _("A reviewer reads your reason and decides. You need do nothing.")
 
 
 def _is_on_balance(case: RefundFile) -> bool:

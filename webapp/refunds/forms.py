@@ -1,11 +1,10 @@
 """The form of a refund application."""
 
-from flask_wtf import FlaskForm
 from wtforms import RadioField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from certlifecycle import phrase
-from webapp.forms import LONGEST_TEXT, TOO_LONG, VersionForm, tidy
+from webapp.forms import LONGEST_TEXT, TOO_LONG, DeskForm, VersionForm, tidy
 from webapp.refunds.models import RefundReason
 from webapp.wording import Vocabulary, lazy
 
@@ -23,7 +22,7 @@ REASON_WORDS = Vocabulary(
 )
 
 
-class RefundReasonForm(FlaskForm):
+class RefundReasonForm(DeskForm):
     """Why the money is wanted back."""
 
     reason_code = RadioField(

@@ -12,7 +12,8 @@ from sqlmodel import Session
 from certlifecycle import State
 from webapp.desk import File
 from webapp.domaincontrol.models import DomainControl
-from webapp.domaincontrol.present import METHOD_WORDS, ago
+from webapp.domaincontrol.present import ago, sighting_words
+from webapp.wording import _, words
 
 LONG = timedelta(days=3)
 """How long after the order somebody who has handed nothing in may want help with it."""
@@ -50,60 +51,66 @@ def help_for(session: Session, file: File, now: datetime, caa_identifier: str | 
 
 def _csr(file: File) -> Help:
     return Help(
-        title="Is it the CSR?",
+        title=_("Is it the CSR?"),
         seen=(),
         seen_ago=None,
-        fix="One command on your server makes it. We show the command for exactly your names, and check what it made.",
+        fix=_(
+            "One command on your server makes it. We show the command for exactly your names, and check what it made."
+        ),
         records=(),
-        action=("Show me the command", url_for("certificates.submit", certificate_id=file.certificate.id)),
+        action=(_("Show me the command"), url_for("certificates.submit", certificate_id=file.certificate.id)),
     )
 
 
 def _failed(file: File, control: DomainControl | None, now: datetime, caa_identifier: str | None) -> Help:
-    again = ("Submit again", url_for("certificates.submit", certificate_id=file.certificate.id))
+    again = (_("Submit again"), url_for("certificates.submit", certificate_id=file.certificate.id))
     seen, seen_ago = _seen(control, now)
-    problem = (file.certificate.problem,) if file.certificate.problem else ()
+    problem = (words().retell(file.certificate.problem),) if file.certificate.problem else ()
     if control is not None and control.caa_problem and caa_identifier is not None:
-        fix = "Add this CAA record, or remove those that are there. Then submit again."
-        return Help("It may be one record", seen or problem, seen_ago, fix, _caa_records(file, caa_identifier), again)
+        fix = _("Add this CAA record, or remove those that are there. Then submit again.")
+        return Help(
+            _("It may be one record"), seen or problem, seen_ago, fix, _caa_records(file, caa_identifier), again
+        )
     if control is not None and control.held_at is None:
-        fix = (
+        fix = _(
             "Submit again: you get a new value for the TXT record or the file. Set it, and leave it there until the "
             "certificate is issued. We look every few minutes and say what we see."
         )
-        return Help("It may be one record", seen or problem, seen_ago, fix, (), again)
-    fix = (
+        return Help(_("It may be one record"), seen or problem, seen_ago, fix, (), again)
+    fix = _(
         "Put right what stands here, then submit again. If it is about the key: make a new CSR with a new key. We show "
         "the command, and check the CSR before it is handed in."
     )
-    return Help("A new CSR may be all it takes", problem, None, fix, (), again)
+    return Help(_("A new CSR may be all it takes"), problem, None, fix, (), again)
 
 
 def _stuck(file: File, control: DomainControl, now: datetime, caa_identifier: str) -> Help | None:
     details = url_for("certificates.details", certificate_id=file.certificate.id, _anchor="domain-control")
     seen, seen_ago = _seen(control, now)
     if control.caa_problem:
-        fix = "Add this CAA record, or remove those that are there. We look again by ourselves."
-        return Help("It waits for one record", seen, seen_ago, fix, _caa_records(file, caa_identifier), _see(details))
+        fix = _("Add this CAA record, or remove those that are there. We look again by ourselves.")
+        return Help(
+            _("It waits for one record"), seen, seen_ago, fix, _caa_records(file, caa_identifier), _see(details)
+        )
     if control.held_at is not None:
         # The next move is a reviewer's.
         return None
     challenge = control.challenge(file.certificate.names)
-    fix = "Set this TXT record. We look again by ourselves, and it is issued without you."
-    return Help("It waits for one record", seen, seen_ago, fix, (challenge.zone_line,), _see(details))
+    fix = _("Set this TXT record. We look again by ourselves, and it is issued without you.")
+    return Help(_("It waits for one record"), seen, seen_ago, fix, (challenge.zone_line,), _see(details))
 
 
 def _see(details: str) -> tuple[str, str]:
-    return "See what to set", details
+    return _("See what to set"), details
 
 
 def _seen(control: DomainControl | None, now: datetime) -> tuple[tuple[str, ...], str | None]:
     """What the latest look saw, and how long ago that was."""
     if control is None or control.checked_at is None:
         return (), None
-    found = [f"{METHOD_WORDS[one.method]}: {one.words}" for one in control.seen if not one.held]
+    found = [sighting_words(one) for one in control.seen if not one.held]
     if control.caa_problem:
-        found.append(control.caa_problem)
+        found.append(words().retell(control.caa_problem))
     return tuple(found), ago(now - control.checked_at)
 
 

@@ -114,7 +114,7 @@ def _open(refund: Refund, approvals: Sequence[RefundApproval], payouts: Sequence
 def steps(case: RefundFile) -> list[Step]:
     """The way from the application to the money, with the dates of what happened."""
     refund = case.refund
-    applied = Step("done", "Applied", _at(refund.applied_at))
+    applied = Step("done", _("Applied"), _at(refund.applied_at))
     match refund.outcome:
         case Outcome.WITHDRAWN:
             return [applied, Step("failed", _("Withdrawn"), _at(refund.closed_at))]
@@ -126,11 +126,11 @@ def steps(case: RefundFile) -> list[Step]:
                 Step("skipped", _("Refunded")),
             ]
         case Outcome.OPEN:
-            note = "One of two approvals" if case.approvals else ""
-            answer = f"Answer by {words().brief_day(refund.latest)}"
-            sent_to = SENT_TO[PaymentMethod(refund.method)]
-            todo = [Step("todo", label) for label in ("Approved", sent_to, "Refunded")]
-            return [applied, Step("present", "In review", answer, note), *todo]
+            note = _("One of two approvals") if case.approvals else ""
+            answer = _("Answer by {day}", day=words().brief_day(refund.latest))
+            sent_to = _(SENT_TO[PaymentMethod(refund.method)])
+            todo = [Step("todo", label) for label in (_("Approved"), sent_to, _("Refunded"))]
+            return [applied, Step("present", _("In review"), answer, note), *todo]
     decided = _at(refund.decided_at)
     payouts = payouts_now(refund, case.payouts)
     sent = next((one for one in reversed(payouts) if one.status in _UNDER_WAY), None)
@@ -286,7 +286,7 @@ def _offers(case: RefundFile, viewer: Account) -> dict[str, Offer]:
     found = {}
     for event, permission in parts().desk.permissions(case.file, viewer.actor).items():
         if event in (Event.WITHDRAW_REFUND, Event.REQUEST_REFUND, Event.KEEP_CERTIFICATE):
-            refusals = words().sentences(*(words().say(one.sentence) for one in permission.refusals))
+            refusals = words().sentences(*(one.sentence for one in permission.refusals))
             found[event.value] = Offer(refusals or None)
     return found
 

@@ -130,8 +130,10 @@ def receipt(refund_id: str) -> Response:
         case = queries.refund_file(session, refund_id, account())
         customer = queries.customer_of(session, case)
     if not has_receipt(case):
-        advice = "Look at the refund to see how far it is. The receipt is there once the payment provider confirms it."
-        raise NotFound("This refund has no receipt, because no money has been paid back.", advice)
+        advice = _(
+            "Look at the refund to see how far it is. The receipt is there once the payment provider confirms it."
+        )
+        raise NotFound(_("This refund has no receipt, because no money has been paid back."), advice)
     paper = receipt_of(case, customer, parts().settings)
     response = Response(draw(paper), mimetype="application/pdf")
     response.headers.set("Content-Disposition", "inline", filename=f"{paper.number}.pdf")

@@ -43,7 +43,7 @@ from webapp.review.notes import notes_of
 from webapp.review.present import ClaimView, claim_view, taken_over_words
 from webapp.review.proof import ProofView, proof_view
 from webapp.review.queries import KINDS, Kind, end_of_day, verification_due
-from webapp.wording import words
+from webapp.wording import _, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def item(session: Session, file: File, viewer: Account) -> Item:
 
 
 def _why(permission: Permission) -> str | None:
-    return " ".join(words().say(one.sentence) for one in permission.refusals) or None
+    return words().sentences(*(one.sentence for one in permission.refusals)) or None
 
 
 def _due(file: File, kind: Kind | None, policy: RefundPolicy) -> datetime | None:
@@ -144,7 +144,12 @@ def policy_now(file: File, policy: RefundPolicy, now: datetime) -> str | None:
     same = answer.rule == Rule(refund.rule) and answer.amount == refund.amount
     if same and answer.policy_version == refund.policy_version:
         return None
-    return f"{words().say(answer.sentence)} It would pay back {answer.amount} (policy {answer.policy_version})."
+    return _(
+        "{answer} It would pay back {amount} (policy {version}).",
+        answer=answer.sentence,
+        amount=answer.amount,
+        version=answer.policy_version,
+    )
 
 
 def approval_words(file: File, viewer: Account) -> str | None:
@@ -156,10 +161,15 @@ def approval_words(file: File, viewer: Account) -> str | None:
     if limit is None or refund.amount_minor <= limit:
         return None
     if not file.approvals:
-        return "This amount needs two reviewers. Yours is the first approval; somebody else gives the second."
+        return _("This amount needs two reviewers. Yours is the first approval; somebody else gives the second.")
     first = file.approvals[0]
-    who = "you" if first.reviewer_id == viewer.id else first.reviewer_name
-    return f"This amount needs two reviewers. Approved by {who}, {words().instant(first.at)}; the second decides."
+    if first.reviewer_id == viewer.id:
+        return _("This amount needs two reviewers. Approved by you, {at}; the second decides.", at=first.at)
+    return _(
+        "This amount needs two reviewers. Approved by {name}, {at}; the second decides.",
+        name=first.reviewer_name,
+        at=first.at,
+    )
 
 
 # Who else is on it
@@ -190,17 +200,17 @@ def _lost(trace: Sequence[ReviewClaimEvent], claim: ClaimView, viewer: Account) 
 
 def trace_words(event: ReviewClaimEvent, viewer: Account) -> str:
     """One line of the trace of claims."""
-    at = words().instant(event.at)
-    who = "You" if event.actor_id == viewer.id else event.actor_name
-    whose = "you" if event.from_id == viewer.id else event.from_name
+    at = event.at
+    who = _("You") if event.actor_id == viewer.id else event.actor_name
+    whose = _("you") if event.from_id == viewer.id else event.from_name
     match event.act:
         case ClaimAct.CLAIMED:
-            return f"{who} claimed it, {at}"
+            return _("{who} claimed it, {at}", who=who, at=at)
         case ClaimAct.TAKEN_OVER:
-            return f"{who} took it over from {whose}, {at}"
+            return _("{who} took it over from {whose}, {at}", who=who, whose=whose, at=at)
         case ClaimAct.RELEASED:
-            return f"{who} let go of it, {at}"
+            return _("{who} let go of it, {at}", who=who, at=at)
         case ClaimAct.DECIDED:
-            return f"{who} decided, {at}"
+            return _("{who} decided, {at}", who=who, at=at)
         case _:
-            return f"{who} decided although it was claimed by {whose}, {at}"
+            return _("{who} decided although it was claimed by {whose}, {at}", who=who, whose=whose, at=at)

@@ -4,7 +4,7 @@ from flask import flash, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from certlifecycle import Event, State
+from certlifecycle import Event, State, phrase
 from webapp.access import account, by, is_repeated, parts, reviewers_only
 from webapp.certificates.names import display_name
 from webapp.desk import File
@@ -19,8 +19,11 @@ from webapp.review.forms import DecisionForm, FailForm, ReasonForm, RejectForm
 from webapp.review.models import ReviewNote
 from webapp.review.queries import KINDS
 from webapp.review.views import next_of, nothing_else
+from webapp.wording import _, words
 
-READ_FIRST = "The text that you chose stands in the form now. Read it, change what does not fit, and press again."
+READ_FIRST = phrase(
+    "The text that you chose stands in the form now. Read it, change what does not fit, and press again."
+)
 
 
 @blueprint.post("/<key:certificate_id>/verify")
@@ -50,7 +53,7 @@ def approve(certificate_id: str) -> Answer:
 def reject(certificate_id: str) -> Answer:
     """Refuse the refund, with a reason for the customer and what they can do now."""
     form = with_templates(RejectForm())
-    return _refuse(certificate_id, Event.REJECT_REFUND, form, Refusal(form.instructions.data or ""))
+    return _refuse(certificate_id, Event.REJECT_REFUND, form, Refusal(form.as_stored(form.instructions.data)))
 
 
 @blueprint.post("/<key:certificate_id>/fail/text", endpoint="fail_text")
@@ -77,8 +80,8 @@ def _refuse(certificate_id: str, event: Event, form: ReasonForm, handed: Handed 
     """Refuse with the words in the form; a template that nobody has read yet is filled in and shown first."""
     if form.fill_when_empty():
         file_of(certificate_id)
-        return show_again(certificate_id, form, 422, READ_FIRST)
-    return _decide(certificate_id, event, form, form.words.data or "", handed)
+        return show_again(certificate_id, form, 422, _(READ_FIRST))
+    return _decide(certificate_id, event, form, form.as_stored(form.words.data), handed)
 
 
 def _decide(
@@ -112,7 +115,7 @@ def _in_the_way(file: File, form: DecisionForm) -> str | None:
         claim = claim_of(session, file, account(), parts().desk.clock())
     if not claim.is_theirs or form.despite.data == claim.id:
         return None
-    return f"{claim.words}. Leave it to them, or tick the box and press again to decide all the same."
+    return _("{claim}. Leave it to them, or tick the box and press again to decide all the same.", claim=claim.words)
 
 
 def _note(certificate_id: str, event: Event, form: DecisionForm) -> list[ReviewNote]:
@@ -129,9 +132,9 @@ def _go_on(file: File, event: Event) -> Response:
         claims.settle(session, file.certificate.id, account().actor, parts().desk.clock(), waits=waits)
     done, following = _done(file, event), next_of()
     if following is None:
-        flash(done + " " + nothing_else(), "success")
+        flash(words().sentences(done, nothing_else()), "success")
         return go_to(url_for("review.queue"))
-    flash(done + " This is the next case.", "success")
+    flash(words().sentences(done, _("This is the next case.")), "success")
     return go_to(url_for("review.item", certificate_id=following))
 
 

@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from webapp.wording import relative
+from webapp.vocabulary import DUE, LATE
+from webapp.wording import words
 
 SOON = timedelta(days=1)
 """A case that is due within this time stands out."""
@@ -15,7 +16,5 @@ def pace(due_at: datetime, now: datetime) -> str:
 
 def due_words(due_at: datetime, now: datetime) -> str:
     """``due in 6 hours``, ``2 days late``."""
-    if now < due_at:
-        return f"due {relative(due_at, now)}"
-    late = relative(due_at, now)
-    return "due just now" if late == "just now" else f"{late.removesuffix(' ago')} late"
+    seconds = int((now - due_at).total_seconds())
+    return words().span(DUE if now < due_at else LATE, seconds)

@@ -9,8 +9,9 @@ from flask import url_for
 from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import Session, col, func, select
 
-from certlifecycle import Money, State
+from certlifecycle import Money, State, phrase
 from webapp.accounts.models import Account
+from webapp.catalogue import product_words
 from webapp.certificates.csr import CsrRejected, read_csr
 from webapp.certificates.models import Certificate, Purchase
 from webapp.certificates.names import display_name
@@ -24,7 +25,7 @@ from webapp.refunds.progress import Attempt, attempts
 from webapp.refunds.queries import RefundFile, payouts_of
 from webapp.review.models import ReviewNote
 from webapp.review.parsed import ParsedCertificate, Unreadable, read_certificate
-from webapp.wording import words
+from webapp.wording import _, words
 
 SHOWN = 5
 """How many of the customer's other certificates and refunds are listed."""
@@ -52,11 +53,12 @@ def request_of(certificate: Certificate) -> Request | None:
     try:
         parsed = read_csr(certificate.csr_pem, certificate.names)
     except CsrRejected as rejected:
-        return Request(certificate.key_description or "", None, None, [], (), words().say(rejected.sentences[0]))
+        return Request(certificate.key_description or "", None, None, [], (), words().sentences(*rejected.sentences))
     asked = [(display_name(name), None, name in parsed.certificate_names) for name in parsed.names]
     fingerprint = fingerprint_words(parsed.key_fingerprint)
-    notes = tuple(words().say(note) for note in parsed.notes)
-    return Request(words().retell(parsed.key_description), fingerprint, parsed.common_name, asked, notes, None)
+    return Request(
+        parsed.key_description, fingerprint, parsed.common_name, asked, tuple(map(words().say, parsed.notes)), None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +108,11 @@ def domain_checks(session: Session, certificate: Certificate) -> DomainChecks | 
         return None
     return DomainChecks(
         challenge=control.challenge(certificate.names),
-        findings=[FindingView(METHOD_WORDS[one.method], one.words, one.held) for one in control.seen],
+        findings=[FindingView(METHOD_WORDS[one.method], words().retell(one.words), one.held) for one in control.seen],
         looks=control.attempts,
         checked_at=control.checked_at,
         caa_checked_at=control.caa_checked_at,
-        caa_problem=control.caa_problem,
+        caa_problem=words().retell(control.caa_problem or "") or None,
     )
 
 
@@ -182,11 +184,20 @@ class Customer:
 
 
 OUTCOME_WORDS = {
-    Outcome.OPEN: ("In review", "money"),
-    Outcome.APPROVED: ("Approved", "money"),
-    Outcome.REFUNDED: ("Refunded", "good"),
-    Outcome.REJECTED: ("Refused", "bad"),
-    Outcome.WITHDRAWN: ("Withdrawn", "neutral"),
+    Outcome.OPEN: (phrase("In review"), "money"),
+    Outcome.APPROVED: (phrase("Approved"), "money"),
+    Outcome.REFUNDED: (phrase("Refunded"), "good"),
+    Outcome.REJECTED: (phrase("Refused"), "bad"),
+    Outcome.WITHDRAWN: (phrase("Withdrawn"), "neutral"),
+}
+
+
+EARLIER_WORDS = {
+    Outcome.OPEN: phrase("{count} in review"),
+    Outcome.APPROVED: phrase("{count} approved"),
+    Outcome.REFUNDED: phrase("{count} refunded"),
+    Outcome.REJECTED: phrase("{count} refused"),
+    Outcome.WITHDRAWN: phrase("{count} withdrawn"),
 }
 
 
@@ -216,8 +227,8 @@ def customer_of(session: Session, file: File) -> Customer:
 
 def earlier_words(counts: dict[Outcome, int]) -> str:
     """What became of the customer's other applications: ``2 refunded, 1 refused``."""
-    told = [f"{counts[one]} {label.lower()}" for one, (label, _) in OUTCOME_WORDS.items() if one in counts]
-    return ", ".join(told) or "None"
+    told = [_(template, count=counts[one]) for one, template in EARLIER_WORDS.items() if one in counts]
+    return words().show(told) or _("None")
 
 
 def _other_certificates(session: Session, certificate: Certificate) -> list[OtherCertificate]:
@@ -233,7 +244,7 @@ def _other_certificates(session: Session, certificate: Certificate) -> list[Othe
     return [
         OtherCertificate(
             display_name(other.domain),
-            product,
+            product_words(product),
             State(other.state),
             other.created_at,
             url_for("review.item", certificate_id=other.id),
@@ -255,7 +266,7 @@ def _other_refunds(session: Session, customer_id: str, here: str) -> list[OtherR
             refund.number,
             display_name(domain),
             refund.amount,
-            OUTCOME_WORDS[Outcome(refund.outcome)],
+            (_(OUTCOME_WORDS[Outcome(refund.outcome)][0]), OUTCOME_WORDS[Outcome(refund.outcome)][1]),
             refund.applied_at,
             url_for("refunds.details", refund_id=refund.id),
         )
@@ -285,7 +296,7 @@ class Entry:
 def note_entries(notes: Sequence[ReviewNote], viewer: Account) -> list[Entry]:
     """What reviewers wrote for each other."""
     return [
-        Entry("Internal note", "You" if one.author_id == viewer.id else one.author_name, one.at, one.text, None)
+        Entry(_("Internal note"), _("You") if one.author_id == viewer.id else one.author_name, one.at, one.text, None)
         for one in notes
     ]
 

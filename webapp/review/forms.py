@@ -1,15 +1,16 @@
 """The reviewers' forms: what the customer reads, and what only other reviewers do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, HiddenField, IntegerField, RadioField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 from wtforms.widgets import HiddenInput
 
-from webapp.forms import LARGEST_VERSION, LONGEST_TEXT, VersionForm, tidy
+from webapp.forms import LARGEST_VERSION, LONGEST_TEXT, TOO_LONG, DeskForm, VersionForm, tidy
 from webapp.review.models import ReasonKind, ReasonTemplate
 from webapp.review.reasons import KIND_WORDS, Wording
+from webapp.wording import lazy, words
 
 
 def _words(label: str, key: str, *validators: DataRequired, rows: int = 3) -> TextAreaField:
@@ -19,7 +20,7 @@ def _words(label: str, key: str, *validators: DataRequired, rows: int = 3) -> Te
         filters=[tidy],
         validators=[
             *validators,
-            Length(max=LONGEST_TEXT, message=f"This is too long: at most {LONGEST_TEXT:,} characters."),
+            Length(max=LONGEST_TEXT, message=TOO_LONG),
         ],
         render_kw={"rows": rows},
     )
@@ -32,13 +33,23 @@ class DecisionForm(VersionForm):
     over.
     """
 
-    note = _words("Internal note", "go-note", rows=2)
+    note = _words(lazy("Internal note"), "go-note", rows=2)
     despite = HiddenField(id="go-despite", validators=[Optional(), Length(max=32)])
 
     @property
     def written(self) -> str:
         """What the reviewer typed, to be shown where the form can no longer be."""
         return self.note.data or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A template in the language of whoever decides."""
+
+    id: str
+    label: str
+    reason: str
+    instructions: str
 
 
 class Reason:
@@ -49,14 +60,27 @@ class Reason:
     instructions: TextAreaField | None = None
 
     def offer(self, templates: Sequence[ReasonTemplate]) -> None:
-        """Put these templates on offer."""
-        self.offered = templates
-        self._texts = {one.id: (one.reason, one.instructions) for one in templates}
+        """Put these templates on offer, in the language of whoever decides."""
+        retell = words().retell
+        self.offered = [
+            Text(one.id, retell(one.label), retell(one.reason), retell(one.instructions)) for one in templates
+        ]
+        self._texts = {one.id: (one.reason, one.instructions) for one in self.offered}
+        self._stored = {
+            line: original
+            for one in templates
+            for text in (one.reason, one.instructions)
+            for line, original in zip(retell(text).split("\n"), text.split("\n"), strict=True)
+        }
+
+    def as_stored(self, text: str | None) -> str:
+        """The text as it is kept: what came from a template as it stands there, for every reader's own language."""
+        return "\n".join(self._stored.get(line, line) for line in (text or "").split("\n"))
 
     def use(self) -> None:
         """Fill in the words of the chosen template. What somebody typed is never taken away."""
         reason, instructions = self._texts.get(self.template.data or "", ("", ""))
-        self.words.data = _filled(self.words.data, reason, [known for known, _ in self._texts.values()])
+        self.words.data = _filled(self.words.data, reason, [known for known, _advice in self._texts.values()])
         if self.instructions is not None:
             known_advice = [known for _, known in self._texts.values()]
             self.instructions.data = _filled(self.instructions.data, instructions, known_advice)
@@ -78,7 +102,7 @@ def _filled(typed: str | None, text: str, known: Sequence[str]) -> str:
 
 def _template() -> StringField:
     # Drawn as a select by the page; one that is offered no more is as good as none, and never an error.
-    return StringField("Text to begin with", validators=[Optional(), Length(max=32)])
+    return StringField(lazy("Text to begin with"), validators=[Optional(), Length(max=32)])
 
 
 class FailForm(DecisionForm, Reason):
@@ -86,8 +110,8 @@ class FailForm(DecisionForm, Reason):
 
     kind = ReasonKind.FAIL
     template = _template()
-    words = _words("Reason", "words", DataRequired("Write the reason."), rows=4)
-    note = _words("Internal note", "note", rows=2)
+    words = _words(lazy("Reason"), "words", DataRequired(lazy("Write the reason.")), rows=4)
+    note = _words(lazy("Internal note"), "note", rows=2)
     despite = HiddenField(id="despite", validators=[Optional(), Length(max=32)])
 
     @property
@@ -101,11 +125,11 @@ class RejectForm(DecisionForm, Reason):
 
     kind = ReasonKind.REJECT
     template = _template()
-    words = _words("Reason", "words", DataRequired("Write the reason."), rows=4)
+    words = _words(lazy("Reason"), "words", DataRequired(lazy("Write the reason.")), rows=4)
     instructions = _words(
-        "What the customer can do now", "instructions", DataRequired("Tell the customer what to do now.")
+        lazy("What the customer can do now"), "instructions", DataRequired(lazy("Tell the customer what to do now."))
     )
-    note = _words("Internal note", "note", rows=2)
+    note = _words(lazy("Internal note"), "note", rows=2)
     despite = HiddenField(id="despite", validators=[Optional(), Length(max=32)])
 
     @property
@@ -117,20 +141,20 @@ class RejectForm(DecisionForm, Reason):
 ReasonForm = FailForm | RejectForm
 
 
-class ManyForm(FlaskForm):
+class ManyForm(DeskForm):
     """A decision about many cases; what they were like stands beside it in the form."""
 
-    note = _words("Internal note", "note", rows=2)
-    despite = BooleanField("Decide them all the same")
+    note = _words(lazy("Internal note"), "note", rows=2)
+    despite = BooleanField(lazy("Decide them all the same"))
 
 
 class RefuseManyForm(ManyForm, Reason):
     """Why many cases are refused. ``instructions`` are for refunds and missing where there is none."""
 
     template = _template()
-    words = _words("Reason", "words", DataRequired("Write the reason."), rows=4)
+    words = _words(lazy("Reason"), "words", DataRequired(lazy("Write the reason.")), rows=4)
     instructions = _words(
-        "What the customer can do now", "instructions", DataRequired("Tell the customer what to do now.")
+        lazy("What the customer can do now"), "instructions", DataRequired(lazy("Tell the customer what to do now."))
     )
 
     @property
@@ -139,31 +163,31 @@ class RefuseManyForm(ManyForm, Reason):
         return str(self.data.get("instructions") or "")
 
 
-class NoteForm(FlaskForm):
+class NoteForm(DeskForm):
     """An internal note by itself."""
 
-    text = _words("Internal note", "new-note", DataRequired("Write the note."), rows=2)
+    text = _words(lazy("Internal note"), "new-note", DataRequired(lazy("Write the note.")), rows=2)
 
 
-class TemplateForm(FlaskForm):
+class TemplateForm(DeskForm):
     """A reason that reviewers give often."""
 
     version = IntegerField(widget=HiddenInput(), validators=[Optional(), NumberRange(1, LARGEST_VERSION)])
     kind = RadioField(
-        "Used when",
-        choices={kind.value: label for kind, label in KIND_WORDS.items()},
-        validators=[InputRequired("Choose when it is used.")],
+        lazy("Used when"),
+        choices=lambda: {kind.value: KIND_WORDS[kind] for kind in KIND_WORDS},
+        validators=[InputRequired(lazy("Choose when it is used."))],
     )
     label = StringField(
-        "Name",
+        lazy("Name"),
         filters=[tidy],
         validators=[
-            DataRequired("Give it a name."),
-            Length(max=80, message="This is too long: at most 80 characters."),
+            DataRequired(lazy("Give it a name.")),
+            Length(max=80, message=lazy("This is too long: at most {most} characters.", most=80)),
         ],
     )
-    reason = _words("Reason", "reason", DataRequired("Write what the customer reads."))
-    instructions = _words("What the customer can do now", "instructions")
+    reason = _words(lazy("Reason"), "reason", DataRequired(lazy("Write what the customer reads.")))
+    instructions = _words(lazy("What the customer can do now"), "instructions")
 
     @property
     def wording(self) -> Wording:
@@ -175,4 +199,4 @@ class TemplateForm(FlaskForm):
     def validate_instructions(self, field: Field) -> None:
         """A refused refund always says what to do next."""
         if self.kind.data == ReasonKind.REJECT and not field.data:
-            raise ValidationError("Tell the customer what to do now.")
+            raise ValidationError(lazy("Tell the customer what to do now."))

@@ -16,10 +16,8 @@ from webapp.domaincontrol.tokens import LIFETIME
 from webapp.effects.check_domain import Patience
 from webapp.mail.reminders import REVOKED_WITHIN, slow_revocations
 from webapp.review.due import due_words
-from webapp.review.queries import Kind, Waiting
-from webapp.wording import relative
-
-WORDS = {Kind.VERIFICATION: "Verification", Kind.REFUND: "Refund"}
+from webapp.review.queries import KIND_WORDS, Kind, Waiting
+from webapp.wording import _, ngettext, relative
 
 SHOWN = 4
 """How many cases of each kind are named; the rest is a number and a link."""
@@ -107,7 +105,7 @@ def _reviews(session: Session, late: Sequence[Waiting], now: datetime) -> LateGr
     cases = [
         LateCase(
             display_name(domains[one.certificate_id]),
-            f"{WORDS[one.kind]} · {due_words(one.due_at, now)}",
+            f"{KIND_WORDS[one.kind]} · {due_words(one.due_at, now)}",
             url_for("review.item", certificate_id=one.certificate_id),
         )
         for one in named
@@ -115,8 +113,8 @@ def _reviews(session: Session, late: Sequence[Waiting], now: datetime) -> LateGr
     count = len(late)
     return LateGroup(
         "bad",
-        "1 review is late" if count == 1 else f"{count} reviews are late",
-        "They stand first in the queue. Nobody loses a refund because we are late.",
+        ngettext("{count} review is late", "{count} reviews are late", count),
+        _("They stand first in the queue. Nobody loses a refund because we are late."),
         cases,
         (count - SHOWN, url_for("review.queue")) if count > SHOWN else None,
     )
@@ -128,7 +126,9 @@ def _time_outs(near: Sequence[TimeOut], now: datetime) -> LateGroup | None:
     cases = [
         LateCase(
             display_name(one.domain),
-            f"fails {relative(one.ends, now)}" if one.ends > now else f"timed out {relative(one.ends, now)}",
+            _("fails {when}", when=relative(one.ends, now))
+            if one.ends > now
+            else _("timed out {when}", when=relative(one.ends, now)),
             url_for("review.item", certificate_id=one.certificate_id),
         )
         for one in near[:SHOWN]
@@ -136,9 +136,11 @@ def _time_outs(near: Sequence[TimeOut], now: datetime) -> LateGroup | None:
     count = len(near)
     return LateGroup(
         "warn",
-        "1 verification is about to time out" if count == 1 else f"{count} verifications are about to time out",
-        "The control of the domain has not been seen yet. When the time is up they fail by themselves; "
-        "you can verify them by hand until then.",
+        ngettext("{count} verification is about to time out", "{count} verifications are about to time out", count),
+        _(
+            "The control of the domain has not been seen yet. When the time is up they fail by themselves; "
+            "you can verify them by hand until then."
+        ),
         cases,
         (count - SHOWN, url_for("review.queue", kind=Kind.VERIFICATION.value)) if count > SHOWN else None,
     )
@@ -150,7 +152,7 @@ def _revocations(slow: Sequence[Certificate], now: datetime) -> LateGroup | None
     cases = [
         LateCase(
             display_name(one.domain),
-            f"asked for {relative(one.state_since, now)}",
+            _("asked for {when}", when=relative(one.state_since, now)),
             url_for("certificates.details", certificate_id=one.id),
         )
         for one in slow[:SHOWN]
@@ -159,10 +161,13 @@ def _revocations(slow: Sequence[Certificate], now: datetime) -> LateGroup | None
     elsewhere = url_for("certificates.list_certificates", tab=Tab.SIGNED.value, state=State.REVOKING.value)
     return LateGroup(
         "bad",
-        f"1 revocation is not confirmed after {hours} hours"
-        if count == 1
-        else f"{count} revocations are not confirmed after {hours} hours",
-        "The certificate authority has to confirm them. The page of each says what holds it up.",
+        ngettext(
+            "{count} revocation is not confirmed after {hours} hours",
+            "{count} revocations are not confirmed after {hours} hours",
+            count,
+            hours=hours,
+        ),
+        _("The certificate authority has to confirm them. The page of each says what holds it up."),
         cases,
         (count - SHOWN, elsewhere) if count > SHOWN else None,
     )

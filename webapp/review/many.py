@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from flask import url_for
 
-from certlifecycle import Event, EventRefused, State
+from certlifecycle import Event, EventRefused, State, phrase
 from webapp.certificates.names import display_name
 from webapp.desk import By, Desk, File
 from webapp.errors import NotFound, Superseded
@@ -18,7 +18,7 @@ from webapp.recording import Handed, Refusal
 from webapp.review import claims, notes, present
 from webapp.review.models import ReviewClaim
 from webapp.review.queries import KINDS, Kind
-from webapp.wording import words
+from webapp.wording import Vocabulary, _, words
 
 
 class Act(StrEnum):
@@ -37,10 +37,12 @@ EVENTS = {
 }
 """Which event an act is for a case of each kind; an act that is none leaves the case alone."""
 
-ELSEWHERE = {
-    Kind.VERIFICATION: "This is a verification: verify it or refuse it.",
-    Kind.REFUND: "This is a refund: approve it or refuse it.",
-}
+ELSEWHERE = Vocabulary(
+    {
+        Kind.VERIFICATION: phrase("This is a verification: verify it or refuse it."),
+        Kind.REFUND: phrase("This is a refund: approve it or refuse it."),
+    }
+)
 """Why an act that does not fit a case left it alone."""
 
 
@@ -117,7 +119,11 @@ def decide_one(desk: Desk, order: Order, one: Chosen) -> Result:
 
 def claimed_words(claim: ReviewClaim) -> str:
     """Why a case was left to somebody else."""
-    return f"Claimed by {claim.holder_name} until {words().clock(claim.until)}; it is left to them."
+    return _(
+        "Claimed by {name} until {clock}; it is left to them.",
+        name=claim.holder_name,
+        clock=words().clock(claim.until),
+    )
 
 
 def _is_in_the_way(claim: ReviewClaim, order: Order) -> bool:
@@ -143,17 +149,17 @@ def _fire(desk: Desk, order: Order, one: Chosen, file: File, kind: Kind | None) 
         first = late.rows[0] if late.rows else None
         if first is not None and (first.event, first.actor_id) == (event, order.by.actor.id):
             # A button pressed twice: it was this very decision that came first.
-            return _result(file, Ending.DONE, "Your decision was recorded before.")
+            return _result(file, Ending.DONE, _("Your decision was recorded before."))
         return _result(file, Ending.LATE, present.news(late.rows) or late.detail)
     except EventRefused as refused:
         permission = refused.permission
-        why = " ".join(words().say(said.sentence) for said in (*permission.refusals, *permission.missing))
+        why = words().sentences(*(said.sentence for said in (*permission.refusals, *permission.missing)))
         return _result(file, Ending.RULE, why)
     waits = State(after.state) in KINDS
     with desk.database.writing() as session:
         claims.settle(session, one.certificate_id, order.by.actor, now, waits=waits)
     if waits:
-        told = "Your approval is recorded. This amount needs two reviewers; somebody else gives the second approval."
+        told = _("Your approval is recorded. This amount needs two reviewers; somebody else gives the second approval.")
         return _result(file, Ending.FIRST, told)
     return _result(file, Ending.DONE, DONE_WORDS[event])
 
@@ -163,12 +169,14 @@ def _kind_before(file: File) -> Kind:
     return Kind.REFUND if file.refund else Kind.VERIFICATION
 
 
-DONE_WORDS = {
-    Event.APPROVE_REFUND: "Approved; the money is being sent.",
-    Event.VERIFY: "Verified; the certificate authority issues it.",
-    Event.REJECT_REFUND: "Refused; the customer reads why and what to do.",
-    Event.FAIL_VERIFICATION: "Failed; the customer reads why.",
-}
+DONE_WORDS = Vocabulary(
+    {
+        Event.APPROVE_REFUND: phrase("Approved; the money is being sent."),
+        Event.VERIFY: phrase("Verified; the certificate authority issues it."),
+        Event.REJECT_REFUND: phrase("Refused; the customer reads why and what to do."),
+        Event.FAIL_VERIFICATION: phrase("Failed; the customer reads why."),
+    }
+)
 
 
 def _result(file: File, ending: Ending, told: str) -> Result:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import flash, render_template, request, url_for
 from sqlmodel import Session
 
-from certlifecycle import Money, State
+from certlifecycle import Money, State, phrase
 from webapp.access import account, by, parts, reviewers_only
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import certificate_file, customer_name
@@ -24,13 +24,15 @@ from webapp.review.forms import ManyForm, RefuseManyForm
 from webapp.review.many import ELSEWHERE, EVENTS, Act, Chosen, Ending, Order, Result, claimed_words, run_many
 from webapp.review.models import ReasonKind
 from webapp.review.queries import KINDS, PAGE_SIZE, Kind
-from webapp.wording import words
+from webapp.wording import Vocabulary, _, words
 
-TITLES = {
-    Act.APPROVE: "Approve the chosen refunds",
-    Act.VERIFY: "Verify the chosen submissions",
-    Act.REFUSE: "Refuse the chosen cases",
-}
+TITLES = Vocabulary(
+    {
+        Act.APPROVE: phrase("Approve the chosen refunds"),
+        Act.VERIFY: phrase("Verify the chosen submissions"),
+        Act.REFUSE: phrase("Refuse the chosen cases"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def check_many() -> Answer:
     act = request.args.get("do", type=Act)
     chosen = _chosen(request.args.getlist("case"))
     if act is None or not chosen:
-        flash("Choose at least one case, then say what is to be done.", "info")
+        flash(_("Choose at least one case, then say what is to be done."), "info")
         return go_to(url_for("review.queue"))
     plan = _plan(act, chosen)
     return render_template("review/many.html", plan=plan, form=_form(plan, fresh=True), trouble=None), 200
@@ -110,7 +112,7 @@ def decide_many(act: str) -> Answer:
             form.use()
             return render_template("review/many.html", plan=plan, form=form, trouble=None), 200
         if form.fill_when_empty():
-            return render_template("review/many.html", plan=plan, form=form, trouble=READ_FIRST), 422
+            return render_template("review/many.html", plan=plan, form=form, trouble=_(READ_FIRST)), 422
     if not form.validate():
         return render_template("review/many.html", plan=plan, form=form, trouble=None), 422
     results = run_many(parts().desk, _order(plan.act, form), chosen)
@@ -125,7 +127,10 @@ def _chosen(values: Iterable[str]) -> list[Chosen]:
         if match and 1 <= int(match[2]) <= LARGEST_VERSION:
             found[match[1]] = Chosen(match[1], int(match[2]))
     if len(found) > PAGE_SIZE:
-        raise DeskError(f"At most {PAGE_SIZE} cases can be decided at once.", "Choose fewer, and the rest afterwards.")
+        raise DeskError(
+            _("At most {most} cases can be decided at once.", most=PAGE_SIZE),
+            _("Choose fewer, and the rest afterwards."),
+        )
     return list(found.values())
 
 
@@ -150,7 +155,7 @@ def _planned(session: Session, act: Act, one: Chosen, file: File) -> Planned:
     is_claimed = why is None and claim is not None and claim.holder_id != account().id
     note = why or (claimed_words(claim) if claim is not None and is_claimed else "")
     if not note and act is Act.APPROVE and approval_words(file, account()) and not file.approvals:
-        note = "Needs two reviewers: this is the first approval, somebody else gives the second."
+        note = _("Needs two reviewers: this is the first approval, somebody else gives the second.")
     return Planned(
         chosen=str(one),
         key=certificate.id,
@@ -168,14 +173,14 @@ def _planned(session: Session, act: Act, one: Chosen, file: File) -> Planned:
 def _left_alone(session: Session, act: Act, one: Chosen, file: File, kind: Kind | None) -> str | None:
     """Why this act cannot decide a case; ``None`` where it can."""
     if file.certificate.version != one.version:
-        return present.news_since(session, one.certificate_id, one.version) or "It has changed since it was chosen."
+        return present.news_since(session, one.certificate_id, one.version) or _("It has changed since it was chosen.")
     if kind is None:
-        return "It waits for no reviewer any more."
+        return _("It waits for no reviewer any more.")
     event = EVENTS.get((act, kind))
     if event is None:
         return ELSEWHERE[kind]
     permission = parts().desk.permissions(file, account().actor)[event]
-    return " ".join(words().say(one.sentence) for one in permission.refusals) or None
+    return words().sentences(*(one.sentence for one in permission.refusals)) or None
 
 
 def _form(plan: Plan, *, fresh: bool = False) -> ManyForm:
@@ -197,8 +202,8 @@ def _form(plan: Plan, *, fresh: bool = False) -> ManyForm:
 def _order(act: Act, form: ManyForm) -> Order:
     reason = instructions = ""
     if isinstance(form, RefuseManyForm):
-        reason = form.words.data or ""
-        instructions = form.advice
+        reason = form.as_stored(form.words.data)
+        instructions = form.as_stored(form.advice)
     return Order(act, by(), reason, instructions, form.note.data or "", bool(form.despite.data))
 
 
@@ -206,12 +211,12 @@ def _summary(results: Sequence[Result]) -> list[tuple[str, str]]:
     """How many cases ended how: (tone, words), the good news first."""
     counts = Counter(one.ending for one in results)
     names = {
-        Ending.DONE: ("good", "decided"),
-        Ending.FIRST: ("money", "approved by a first reviewer"),
-        Ending.CLAIMED: ("neutral", "left to whoever claimed it"),
-        Ending.OTHER_KIND: ("neutral", "of another kind"),
-        Ending.RULE: ("bad", "refused by a rule"),
-        Ending.LATE: ("warn", "decided by somebody else first"),
-        Ending.GONE: ("neutral", "not there"),
+        Ending.DONE: ("good", _("{count} decided", count=counts[Ending.DONE])),
+        Ending.FIRST: ("money", _("{count} approved by a first reviewer", count=counts[Ending.FIRST])),
+        Ending.CLAIMED: ("neutral", _("{count} left to whoever claimed it", count=counts[Ending.CLAIMED])),
+        Ending.OTHER_KIND: ("neutral", _("{count} of another kind", count=counts[Ending.OTHER_KIND])),
+        Ending.RULE: ("bad", _("{count} refused by a rule", count=counts[Ending.RULE])),
+        Ending.LATE: ("warn", _("{count} decided by somebody else first", count=counts[Ending.LATE])),
+        Ending.GONE: ("neutral", _("{count} not there", count=counts[Ending.GONE])),
     }
-    return [(tone, f"{counts[ending]} {label}") for ending, (tone, label) in names.items() if counts[ending]]
+    return [told for ending, told in names.items() if counts[ending]]

@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
+from certlifecycle import phrase
 from webapp.certificates.public_keys import describe_key, key_fingerprint
+from webapp.wording import Vocabulary, _, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def read_certificate(chain_pem: str) -> ParsedCertificate:
         return _parsed(chain[0], len(chain))
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension) as wrong:
         # The library has errors of its own that are no ValueError, and repeats what it choked on.
-        raise Unreadable("The certificate cannot be read.") from wrong
+        raise Unreadable(_("The certificate cannot be read.")) from wrong
 
 
 def _parsed(certificate: x509.Certificate, chain_length: int) -> ParsedCertificate:
@@ -63,7 +65,7 @@ def _parsed(certificate: x509.Certificate, chain_length: int) -> ParsedCertifica
     known = key if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) else None
     extensions = tuple(_extension(one) for one in certificate.extensions)
     return ParsedCertificate(
-        subject=certificate.subject.rfc4514_string() or "Empty: the names stand in the extension",
+        subject=certificate.subject.rfc4514_string() or _("Empty: the names stand in the extension"),
         issuer=certificate.issuer.rfc4514_string(),
         serial=f"{certificate.serial_number:x}",
         names=_names(certificate),
@@ -89,45 +91,57 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 def _signature(certificate: x509.Certificate) -> str:
     used = certificate.signature_hash_algorithm
     kind = "ECDSA" if certificate.signature_algorithm_oid.dotted_string.startswith("1.2.840.10045.") else "RSA"
-    return f"{kind} with {used.name.upper()}" if used else certificate.signature_algorithm_oid.dotted_string
+    return (
+        _("{key} with {hash}", key=kind, hash=used.name.upper())
+        if used
+        else certificate.signature_algorithm_oid.dotted_string
+    )
 
 
-EXTENSION_NAMES: Mapping[x509.ObjectIdentifier, str] = {
-    ExtensionOID.SUBJECT_ALTERNATIVE_NAME: "Subject alternative name",
-    ExtensionOID.BASIC_CONSTRAINTS: "Basic constraints",
-    ExtensionOID.KEY_USAGE: "Key usage",
-    ExtensionOID.EXTENDED_KEY_USAGE: "Extended key usage",
-    ExtensionOID.AUTHORITY_KEY_IDENTIFIER: "Authority key identifier",
-    ExtensionOID.SUBJECT_KEY_IDENTIFIER: "Subject key identifier",
-    ExtensionOID.CRL_DISTRIBUTION_POINTS: "CRL distribution points",
-    ExtensionOID.AUTHORITY_INFORMATION_ACCESS: "Authority information access",
-    ExtensionOID.CERTIFICATE_POLICIES: "Certificate policies",
-    ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS: "Signed certificate timestamps",
-    ExtensionOID.TLS_FEATURE: "TLS feature",
-}
+EXTENSION_NAMES: Mapping[x509.ObjectIdentifier, str] = Vocabulary(
+    {
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME: phrase("Subject alternative name"),
+        ExtensionOID.BASIC_CONSTRAINTS: phrase("Basic constraints"),
+        ExtensionOID.KEY_USAGE: phrase("Key usage"),
+        ExtensionOID.EXTENDED_KEY_USAGE: phrase("Extended key usage"),
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER: phrase("Authority key identifier"),
+        ExtensionOID.SUBJECT_KEY_IDENTIFIER: phrase("Subject key identifier"),
+        ExtensionOID.CRL_DISTRIBUTION_POINTS: phrase("CRL distribution points"),
+        ExtensionOID.AUTHORITY_INFORMATION_ACCESS: phrase("Authority information access"),
+        ExtensionOID.CERTIFICATE_POLICIES: phrase("Certificate policies"),
+        ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS: phrase("Signed certificate timestamps"),
+        ExtensionOID.TLS_FEATURE: phrase("TLS feature"),
+    }
+)
 
-PURPOSES = {
-    ExtendedKeyUsageOID.SERVER_AUTH: "TLS server",
-    ExtendedKeyUsageOID.CLIENT_AUTH: "TLS client",
-}
+PURPOSES = Vocabulary(
+    {
+        ExtendedKeyUsageOID.SERVER_AUTH: phrase("TLS server"),
+        ExtendedKeyUsageOID.CLIENT_AUTH: phrase("TLS client"),
+    }
+)
 
-POLICIES = {
-    "2.23.140.1.2.1": "domain validated",
-    "2.23.140.1.2.2": "organisation validated",
-    "2.23.140.1.2.3": "individual validated",
-    "2.23.140.1.1": "extended validation",
-}
+POLICIES = Vocabulary(
+    {
+        "2.23.140.1.2.1": phrase("domain validated"),
+        "2.23.140.1.2.2": phrase("organisation validated"),
+        "2.23.140.1.2.3": phrase("individual validated"),
+        "2.23.140.1.1": phrase("extended validation"),
+    }
+)
 """Reserved policy identifiers (TLS Baseline Requirements, section 7.1.6.1)."""
 
-USAGES = {
-    "digital_signature": "digital signature",
-    "content_commitment": "content commitment",
-    "key_encipherment": "key encipherment",
-    "data_encipherment": "data encipherment",
-    "key_agreement": "key agreement",
-    "key_cert_sign": "certificate signing",
-    "crl_sign": "CRL signing",
-}
+USAGES = Vocabulary(
+    {
+        "digital_signature": phrase("digital signature"),
+        "content_commitment": phrase("content commitment"),
+        "key_encipherment": phrase("key encipherment"),
+        "data_encipherment": phrase("data encipherment"),
+        "key_agreement": phrase("key agreement"),
+        "key_cert_sign": phrase("certificate signing"),
+        "crl_sign": phrase("CRL signing"),
+    }
+)
 
 
 def _extension(one: x509.Extension[x509.ExtensionType]) -> Extension:
@@ -136,19 +150,19 @@ def _extension(one: x509.Extension[x509.ExtensionType]) -> Extension:
 
 
 def _other(value: object) -> str:
-    return value.value.hex(":") if isinstance(value, x509.UnrecognizedExtension) else "Present"
+    return value.value.hex(":") if isinstance(value, x509.UnrecognizedExtension) else _("Present")
 
 
 def _constraints(value: x509.BasicConstraints) -> str:
-    return "Certificate authority" if value.ca else "No certificate authority"
+    return _("Certificate authority") if value.ca else _("No certificate authority")
 
 
 def _usage(value: x509.KeyUsage) -> str:
-    return ", ".join(words for name, words in USAGES.items() if getattr(value, name))
+    return words().show([told for name, told in USAGES.items() if getattr(value, name)])
 
 
 def _purposes(value: x509.ExtendedKeyUsage) -> str:
-    return ", ".join(PURPOSES.get(one, one.dotted_string) for one in value)
+    return words().show([PURPOSES.get(one, one.dotted_string) for one in value])
 
 
 def _policies(value: x509.CertificatePolicies) -> str:
@@ -167,16 +181,16 @@ def _points(value: x509.CRLDistributionPoints) -> str:
 
 
 def _access(value: x509.AuthorityInformationAccess) -> str:
-    words = {"1.3.6.1.5.5.7.48.1": "OCSP", "1.3.6.1.5.5.7.48.2": "issuer"}
+    methods = {"1.3.6.1.5.5.7.48.1": "OCSP", "1.3.6.1.5.5.7.48.2": _("issuer")}
     told = []
     for one in value:
         method = one.access_method.dotted_string
-        told.append(f"{words.get(method, method)} {_general(one.access_location)}")
+        told.append(f"{methods.get(method, method)} {_general(one.access_location)}")
     return ", ".join(told)
 
 
 def _authority_key(value: x509.AuthorityKeyIdentifier) -> str:
-    return value.key_identifier.hex(":") if value.key_identifier else "Present"
+    return value.key_identifier.hex(":") if value.key_identifier else _("Present")
 
 
 _SAYING: Mapping[type, Callable[[Any], str]] = {

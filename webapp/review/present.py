@@ -7,9 +7,10 @@ from datetime import datetime
 from flask import url_for
 from sqlmodel import Session
 
-from certlifecycle import Event, Money, State
+from certlifecycle import Event, Money, State, phrase
 from webapp.access import parts
 from webapp.accounts.models import Account
+from webapp.catalogue import product_words
 from webapp.certificates.models import RETRY, History
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import history_of
@@ -17,11 +18,10 @@ from webapp.review import claims
 from webapp.review.due import due_words, pace
 from webapp.review.late import LateGroup, late_groups
 from webapp.review.models import ReviewClaim, ReviewClaimEvent
-from webapp.review.queries import KINDS, PAGE_SIZE, Kind, QueueItem
+from webapp.review.queries import KIND_WORDS, KINDS, PAGE_SIZE, Kind, QueueItem
 from webapp.review.queue import Claimed, Filter, QueuePage
-from webapp.wording import happened, words
+from webapp.wording import Vocabulary, _, actor_name, happened, words
 
-KIND_WORDS = {Kind.VERIFICATION: "Verification", Kind.REFUND: "Refund"}
 DECIDING = {Kind.VERIFICATION: Event.VERIFY, Kind.REFUND: Event.APPROVE_REFUND}
 """The event by which a case of each kind goes on."""
 
@@ -54,19 +54,21 @@ def claim_view(key: str, domain: str, state: State, claim: ReviewClaim | None, v
     """Word a claim, or that there is none."""
     shown = display_name(domain)
     if state not in KINDS:
-        return ClaimView(key, shown, "over", "It waits for no reviewer any more.")
+        return ClaimView(key, shown, "over", _("It waits for no reviewer any more."))
     if claim is None:
-        return ClaimView(key, shown, "free", "Nobody has claimed it.")
+        return ClaimView(key, shown, "free", _("Nobody has claimed it."))
     until = words().clock(claim.until)
     if claim.holder_id == viewer.id:
-        return ClaimView(key, shown, "mine", f"Claimed by you until {until}", claim.id, claim.holder_name, claim.until)
-    told = f"Claimed by {claim.holder_name} until {until}"
+        return ClaimView(
+            key, shown, "mine", _("Claimed by you until {until}", until=until), claim.id, claim.holder_name, claim.until
+        )
+    told = _("Claimed by {name} until {until}", name=claim.holder_name, until=until)
     return ClaimView(key, shown, "theirs", told, claim.id, claim.holder_name, claim.until)
 
 
 def taken_over_words(event: ReviewClaimEvent) -> str:
     """Who took a case over, for whoever held it before."""
-    return f"{event.actor_name} took it over from you, {words().clock(event.at)}."
+    return _("{name} took it over from you, {clock}.", name=event.actor_name, clock=words().clock(event.at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +128,11 @@ def queue(session: Session, page: QueuePage, viewer: Account, now: datetime) -> 
     first = (number - 1) * PAGE_SIZE + 1
 
     tabs = [
-        ("Everything", wanted.only()),
-        ("Verifications", wanted.only(Kind.VERIFICATION)),
-        ("Refunds", wanted.only(Kind.REFUND)),
-        ("Mine", wanted.only(claim=Claimed.MINE)),
-        ("Unclaimed", wanted.only(claim=Claimed.FREE)),
+        (_("Everything"), wanted.only()),
+        (_("Verifications"), wanted.only(Kind.VERIFICATION)),
+        (_("Refunds"), wanted.only(Kind.REFUND)),
+        (_("Mine"), wanted.only(claim=Claimed.MINE)),
+        (_("Unclaimed"), wanted.only(claim=Claimed.FREE)),
     ]
     standing = claims.standing(session, [one.waiting.certificate_id for one in page.shown], now)
     return Queue(
@@ -148,7 +150,7 @@ def queue(session: Session, page: QueuePage, viewer: Account, now: datetime) -> 
         late=[] if wanted.search.text else late_groups(session, page.everything, now),
         losses=losses(session, viewer, now),
         is_filtered=bool(wanted.search.text or wanted.kind or wanted.claim),
-        summary=f"{first} to {min(first + PAGE_SIZE - 1, found)} of {found}",
+        summary=_("{first} to {last} of {all}", first=first, last=min(first + PAGE_SIZE - 1, found), all=found),
         previous=wanted.url(number - 1) if number > 1 else None,
         next=wanted.url(number + 1) if number * PAGE_SIZE < found else None,
     )
@@ -169,14 +171,16 @@ def losses(session: Session, viewer: Account, now: datetime) -> list[Loss]:
 def _row(item: QueueItem, claim: ReviewClaim | None, viewer: Account, now: datetime) -> Row:
     certificate, purchase, refund = item.file.certificate, item.file.purchase, item.file.refund
     due_at = item.waiting.due_at
-    note = " · one of two approvals" if item.file.approvals else ""
+    kind = [KIND_WORDS[item.waiting.kind]]
+    if item.file.approvals:
+        kind.append(_("one of two approvals"))
     return Row(
         key=certificate.id,
         version=certificate.version,
         url=url_for("review.item", certificate_id=certificate.id),
         domain=display_name(certificate.domain),
-        kind=f"{KIND_WORDS[item.waiting.kind]}{note} · {purchase.product_name}",
-        applicant="You" if certificate.customer_id == viewer.id else item.customer_name,
+        kind=" · ".join([*kind, product_words(purchase.product_name)]),
+        applicant=_("You") if certificate.customer_id == viewer.id else item.customer_name,
         amount=refund.amount if refund else purchase.paid,
         since=item.waiting.since,
         due_at=due_at,
@@ -187,11 +191,13 @@ def _row(item: QueueItem, claim: ReviewClaim | None, viewer: Account, now: datet
     )
 
 
-SHORT_REFUSALS = {
-    "own_refund": "Your own application",
-    "own_certificate": "Your own certificate",
-    "already_approved_by_you": "Approved by you",
-}
+SHORT_REFUSALS = Vocabulary(
+    {
+        "own_refund": phrase("Your own application"),
+        "own_certificate": phrase("Your own certificate"),
+        "already_approved_by_you": phrase("Approved by you"),
+    }
+)
 """Why a reviewer may not decide, in a row; the case's page has the sentence."""
 
 
@@ -199,26 +205,32 @@ def refusal(item: QueueItem, viewer: Account) -> str | None:
     """Why this reviewer may not take the case forward, in a few words; ``None`` where they may."""
     permission = parts().desk.permissions(item.file, viewer.actor)[DECIDING[item.waiting.kind]]
     first = next(iter(permission.refusals), None)
-    return SHORT_REFUSALS.get(first.code, words().say(first.sentence)) if first else None
+    return SHORT_REFUSALS.get(first.code) or words().say(first.sentence) if first else None
 
 
 # What happened meanwhile
 
 
-DECIDED: Mapping[str, str] = {
-    Event.VERIFY: "Already verified",
-    Event.FAIL_VERIFICATION: "The verification was already failed",
-    Event.APPROVE_REFUND: "Already approved",
-    Event.REJECT_REFUND: "Already refused",
-    Event.WITHDRAW_REFUND: "The application was withdrawn",
-    Event.WITHDRAW_SUBMISSION: "The submission was withdrawn",
-}
+DECIDED: Mapping[str, str] = Vocabulary(
+    {
+        Event.VERIFY: phrase("Already verified"),
+        Event.FAIL_VERIFICATION: phrase("The verification was already failed"),
+        Event.APPROVE_REFUND: phrase("Already approved"),
+        Event.REJECT_REFUND: phrase("Already refused"),
+        Event.WITHDRAW_REFUND: phrase("The application was withdrawn"),
+        Event.WITHDRAW_SUBMISSION: phrase("The submission was withdrawn"),
+    }
+)
 
 
 def news(rows: Sequence[History]) -> str | None:
     """Who did what, and when, since somebody looked; ``None`` where nobody did anything that concerns a decision."""
-    told = (row for row in rows if row.event != RETRY)
-    return " ".join(f"{_told(row)} by {row.actor_name}, {words().instant(row.at)}." for row in told) or None
+    told = (
+        _("{happened} by {name}, {at}.", happened=_told(row), name=actor_name(row.actor_name), at=row.at)
+        for row in rows
+        if row.event != RETRY
+    )
+    return words().sentences(*told) or None
 
 
 def _told(row: History) -> str:

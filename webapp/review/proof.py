@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from certlifecycle import State
+from certlifecycle import State, phrase
 from webapp.access import parts
 from webapp.authorities.acme_orders import ShownProof, shown_proof
 from webapp.authorities.choice import chosen_name
@@ -13,8 +13,14 @@ from webapp.authorities.settings import BUILTIN
 from webapp.certificates.names import display_name
 from webapp.desk import File
 from webapp.domaincontrol.models import DomainControl, Method
+from webapp.wording import Vocabulary, _
 
-SHOWN = {Method.DNS_TXT: "Shown by a TXT record", Method.HTTP_TOKEN: "Shown by a file on the web server"}
+SHOWN = Vocabulary(
+    {
+        Method.DNS_TXT: phrase("Shown by a TXT record"),
+        Method.HTTP_TOKEN: phrase("Shown by a file on the web server"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ def proof_view(session: Session, file: File) -> ProofView | None:
     control = session.get(DomainControl, key)
     proof = None if name == BUILTIN else shown_proof(session, key)
     return ProofView(
-        authority="The built-in authority" if name == BUILTIN else _server(name),
+        authority=_("The built-in authority") if name == BUILTIN else _server(name),
         is_builtin=name == BUILTIN,
         control=_control(control),
         since=control.held_at if control else None,
@@ -52,15 +58,19 @@ def proof_view(session: Session, file: File) -> ProofView | None:
 
 def _server(name: str) -> str:
     url = next((one.directory_url for one in parts().settings.authorities.servers if one.name == name), None)
-    return f"{name}, the ACME server at {url}" if url else f"{name}, an ACME server that is not set up any more"
+    return (
+        _("{name}, the ACME server at {url}", name=name, url=url)
+        if url
+        else _("{name}, an ACME server that is not set up any more", name=name)
+    )
 
 
 def _control(control: DomainControl | None) -> str:
     if control is not None and control.held_by is not None:
         return SHOWN[Method(control.held_by)]
     if control is None or not control.seen:
-        return "Not shown; nobody has looked yet"
-    return "Not shown."
+        return _("Not shown; nobody has looked yet")
+    return _("Not shown.")
 
 
 def _proved(proof: ShownProof) -> list[str]:
@@ -71,8 +81,8 @@ def _proved(proof: ShownProof) -> list[str]:
 def _seen(name: str, kind: str | None) -> str:
     match kind:
         case "dns-01":
-            return f"{name}: the authority has seen the TXT record"
+            return _("{name}: the authority has seen the TXT record", name=name)
         case "http-01":
-            return f"{name}: the authority has seen the file on the web server"
+            return _("{name}: the authority has seen the file on the web server", name=name)
         case _:
-            return f"{name}: the authority took it as proved from another order"
+            return _("{name}: the authority took it as proved from another order", name=name)

@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import Session, col, select
 
-from certlifecycle import RefundPolicy, State
+from certlifecycle import RefundPolicy, State, phrase
 from certlifecycle.calendar import Promise, business_days_after, latest_instant
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Purchase
 from webapp.certificates.search import Search
 from webapp.desk import File
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.wording import Vocabulary
 
 PAGE_SIZE = 50
 VERIFICATION_DAYS = 2
@@ -30,6 +31,8 @@ class Kind(StrEnum):
     VERIFICATION = "verification"
     REFUND = "refund"
 
+
+KIND_WORDS = Vocabulary({Kind.VERIFICATION: phrase("Verification"), Kind.REFUND: phrase("Refund")})
 
 KINDS = {State.SUBMITTED: Kind.VERIFICATION, State.REFUND_REQUESTED: Kind.REFUND}
 """The states in which a certificate waits for a reviewer, and for what."""

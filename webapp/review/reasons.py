@@ -6,15 +6,19 @@ from datetime import datetime
 
 from sqlmodel import Session, col, func, select, update
 
+from certlifecycle import phrase
 from webapp.accounts.models import Account
 from webapp.db import rows_changed
 from webapp.errors import NotFound
 from webapp.review.models import ReasonKind, ReasonTemplate
+from webapp.wording import Vocabulary, _
 
-KIND_WORDS = {
-    ReasonKind.FAIL: "A verification fails",
-    ReasonKind.REJECT: "A refund is refused",
-}
+KIND_WORDS = Vocabulary(
+    {
+        ReasonKind.FAIL: phrase("A verification fails"),
+        ReasonKind.REJECT: phrase("A refund is refused"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def template(session: Session, template_id: str) -> ReasonTemplate:
     """One template; raises :class:`~webapp.errors.NotFound`."""
     found = session.get(ReasonTemplate, template_id)
     if found is None:
-        raise NotFound("There is no such template.")
+        raise NotFound(_("There is no such template."))
     return found
 
 

@@ -2,17 +2,19 @@
 
 from flask import flash, render_template, request, url_for
 
-from certlifecycle import Role
+from certlifecycle import Role, phrase
 from webapp.access import account, only, parts
 from webapp.htmx import go_to
+from webapp.retelling import Stored
 from webapp.review import reasons
 from webapp.review.blueprint import Answer, blueprint
 from webapp.review.forms import TemplateForm
 from webapp.review.models import ReasonKind, ReasonTemplate
+from webapp.wording import _
 
 admins_only = only(Role.ADMIN)
 
-TOO_LATE = "Somebody else changed it in the meantime. Look at it as it is now, then change it again."
+TOO_LATE = phrase("Somebody else changed it in the meantime. Look at it as it is now, then change it again.")
 
 
 @blueprint.get("/reasons")
@@ -37,7 +39,7 @@ def add_reason() -> Answer:
     with parts().database.writing() as session:
         added = reasons.add(session, form.wording, account(), parts().desk.clock())
         label = added.label
-    flash(f"“{label}” is offered to reviewers from now on.", "success")
+    flash(_("“{label}” is offered to reviewers from now on.", label=label), "success")
     return go_to(url_for("review.list_reasons"))
 
 
@@ -55,8 +57,11 @@ def change_reason(template_id: str) -> Answer:
     with parts().database.writing() as session:
         changed = reasons.change(session, template_id, version, form.wording, account(), now)
     if not changed:
-        return render_template("review/reason.html", form=form, known=known, trouble=TOO_LATE), 409
-    flash(f"“{form.wording.label}” is changed. What customers were told before stays as it was.", "success")
+        return render_template("review/reason.html", form=form, known=known, trouble=_(TOO_LATE)), 409
+    flash(
+        _("“{label}” is changed. What customers were told before stays as it was.", label=Stored(form.wording.label)),
+        "success",
+    )
     return go_to(url_for("review.list_reasons"))
 
 
@@ -80,11 +85,14 @@ def _retire(template_id: str, *, back: bool) -> Answer:
     with parts().database.writing() as session:
         changed = reasons.retire(session, template_id, version, account(), parts().desk.clock(), back=back)
     if not changed:
-        flash(TOO_LATE, "warning")
+        flash(_(TOO_LATE), "warning")
     elif back:
-        flash(f"“{known.label}” is offered to reviewers again.", "success")
+        flash(_("“{label}” is offered to reviewers again.", label=Stored(known.label)), "success")
     else:
-        flash(f"“{known.label}” is offered no longer. You can bring it back at any time.", "success")
+        flash(
+            _("“{label}” is offered no longer. You can bring it back at any time.", label=Stored(known.label)),
+            "success",
+        )
     return go_to(url_for("review.list_reasons"))
 
 

@@ -11,6 +11,7 @@ from webapp.review.blueprint import blueprint
 from webapp.review.context import case_context, file_of, lease
 from webapp.review.queries import QueueItem
 from webapp.review.queue import Filter, queue_page, within_reach
+from webapp.wording import _
 
 
 @blueprint.get("")
@@ -53,9 +54,9 @@ def nothing_else() -> str:
     with parts().database.reading() as session:
         held = set(claims.holders(session, parts().desk.clock()).values()) - {account().id}
     return (
-        "Nothing else waits for you. What others have claimed is left to them."
+        _("Nothing else waits for you. What others have claimed is left to them.")
         if held
-        else ("Nothing else waits for you.")
+        else _("Nothing else waits for you.")
     )
 
 
