@@ -180,9 +180,9 @@ def test_the_history_says_who_what_when_why_and_from_where(shop: Shop) -> None:
     )
     with shop.database.reading() as session:
         failed, submitted, ordered = present.timeline(session, certificate.id, shop.alice)
-    assert (ordered.what, ordered.who, ordered.channel) == ("Ordered and paid", "You", "")
+    assert (ordered.what, ordered.who) == ("Ordered and paid", "You")
     assert submitted.when == shop.clock.now
-    assert (failed.who, failed.why, failed.channel) == ("Rita (reviewer)", "No record.", "on the command line")
+    assert (failed.who, failed.why) == ("Rita (reviewer), on the command line", "No record.")
     assert failed.state is State.FAILED
     page = shop.browser(shop.alice).get(address(certificate))
     assert "Rita (reviewer), on the command line" in page.words
