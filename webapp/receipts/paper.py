@@ -18,6 +18,8 @@ from reportlab.pdfgen.canvas import Canvas
 from webapp.receipts.words import Facts, Receipt
 
 PLAIN, BOLD, OTHER = "Helvetica", "Helvetica-Bold", "STSong-Light"
+# Once a process: whoever measures a text needs it as well as whoever draws one.
+pdfmetrics.registerFont(UnicodeCIDFont(OTHER))
 
 INK, QUIET, ACCENT = HexColor("#16252d"), HexColor("#46555c"), HexColor("#005f73")
 FAINT, LINE, GOOD = HexColor("#bcd9de"), HexColor("#dae1e3"), HexColor("#1c5e39")
@@ -36,7 +38,6 @@ SEAL = 17 * mm
 
 def draw(receipt: Receipt) -> bytes:
     """The receipt as a PDF file."""
-    pdfmetrics.registerFont(UnicodeCIDFont(OTHER))
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=1, pageCompression=1, lang=receipt.language)
     canvas.setTitle(f"{receipt.title} {receipt.number}")
