@@ -134,7 +134,7 @@ def test_the_days_show_how_each_provider_compared(outside: OutsideShop, ada: Bro
     assert "Monday, 4 May 2026 , Alipay Alipay Tried again later Refunds 0" in rows
     assert "Monday, 4 May 2026 , Balance Balance Agrees Refunds 1" in rows
     page = ada.get(url_of(outside, ALIPAY))
-    assert "Alipay has no bill for 2026-05-04, or not yet." in page.words
+    assert "Alipay has no bill for 4 May 2026, or not yet." in page.words
     assert "The worker tries again by itself, at 5 May 2026, 11:00 CST." in page.words
     assert "One refund was compared, and both sides say the same." in ada.get(url_of(outside, BALANCE)).words
     assert "Nothing was paid back on that day, and both sides say so." in ada.get(url_of(outside, BANK)).words

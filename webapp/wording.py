@@ -10,7 +10,7 @@ are worded by their type, so an instant, an amount or a sentence of the life cyc
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import pairwise
 from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from babel.numbers import format_decimal, parse_pattern
 from flask import Flask, current_app, g, has_app_context
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
-from markupsafe import escape
+from markupsafe import Markup, escape
 
 from certlifecycle import SYSTEM, Event, Money, Sentence, State, phrase
 from webapp import vocabulary
@@ -117,11 +117,12 @@ class Wording:
                 return str(value)
 
     def sentences(self, *several: Sentence | str) -> str:
-        """Sentences one after the other, with the gap between them that the language has."""
-        told = ""
-        for one in (self.say(each) for each in several if each):
-            told = self.pgettext("two sentences", "{first} {second}", first=told, second=one) if told else one
-        return told
+        """Sentences one after the other, with the gap between them that the language has; markup stays markup."""
+        told = [self.say(each) for each in several if each]
+        gap = self.pgettext("two sentences", "{first} {second}")
+        if any(hasattr(one, "__html__") for one in told):
+            gap = Markup(gap)  # noqa: S704  # A text of the catalogue; what is put into it is escaped.
+        return reduce(lambda first, second: gap.format(first=first, second=second), told) if told else ""
 
     def retell(self, text: str) -> str:
         """A text from the database, with those of its sentences translated that are the desk's own."""
