@@ -97,7 +97,7 @@ def test_before_the_first_look_both_ways_are_explained(desk_shop: Shop, app: Fla
         f"http://www.example.com/.well-known/pki-validation/{certificate.submission_id}.txt",
         token,
     ):
-        assert f'<dd class="mono copyable">{copied}</dd>' in text
+        assert f'<span class="copyable">{copied}</span>' in text
     assert f'_desk.www.example.com. 300 IN TXT "desk-verification={token}"' in words
     assert "We have not looked yet." in words
     assert "until 6 May 2026, 17:00 CST" in words

@@ -9,10 +9,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from chromium import INSTALL, path, running
 from conftest import required
+from journey import PATIENCE, free_ports
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from processes import end, eventually, start
 from shop import PASSWORD, Shop
-from test_journey import PATIENCE, free_ports
 
 from certlifecycle import Event, State
 from webapp.accounts.models import Account

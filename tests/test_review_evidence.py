@@ -106,7 +106,7 @@ def test_domain_checks_show_what_was_seen_and_when(shop: Shop) -> None:
     with shop.database.writing() as session:
         session.exec(update(DomainControl).values(**values))
     told = evidence(shop, certificate)
-    assert "TXT record : No TXT record at _desk.www.example.com yet." in told
+    assert "TXT record: No TXT record at _desk.www.example.com yet." in told
     assert "Nothing in them forbids us to issue. Last look 4 May 2026, 17:00 CST Looks 3" in told
     held = {"held_at": shop.clock(), "held_by": Method.HTTP_TOKEN, "caa_problem": "The CAA records name another."}
     with shop.database.writing() as session:
