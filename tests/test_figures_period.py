@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
@@ -49,6 +49,8 @@ def test_the_offsets_say_to_the_second_when_clocks_are_changed() -> None:
     ]
 
 
+# The first look at a zone goes through all its years, which takes a while on a busy machine.
+@settings(deadline=None)
 @given(
     st.integers(0, 31 * 365 * 86400).map(lambda seconds: datetime(2000, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)),
     st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Shanghai", "Africa/Casablanca"]),
