@@ -36,7 +36,7 @@ def test_the_counts_of_those_who_decide_change_by_themselves(shop: Shop) -> None
     browser = shop.browser(shop.rita)
     page = browser.get("/certificates")
     shown = navigation(page)
-    assert shown.get("hx-trigger") == "sse:change delay:700ms, desk:refresh from:body"
+    assert shown.get("hx-trigger") == "sse:change delay:700ms, desk:pulse, desk:refresh from:body"
     assert (places(page), here(page)) == (["Review", "Certificates"], ["Certificates"])
     certificate = shop.certificate_in(State.REFUND_REQUESTED)
     fragment = browser.get(shown.get("hx-get"), htmx=True)
@@ -51,6 +51,11 @@ def test_the_counts_of_those_who_decide_change_by_themselves(shop: Shop) -> None
     assert browser.client.get(shown.get("hx-get"), headers=again).status_code == 304
     shop.fire(certificate, Event.APPROVE_REFUND)
     assert places(browser.get(shown.get("hx-get"), htmx=True)) == ["Review", "Certificates"]
+
+
+def test_what_fails_makes_no_event_so_an_administrator_s_is_asked_for(shop: Shop) -> None:
+    every = [navigation(shop.browser(who).get("/certificates")).get("data-live-every") for who in (shop.ada, shop.rita)]
+    assert every == ["30", None]
 
 
 def test_a_customer_has_no_counts_to_follow(shop: Shop) -> None:
