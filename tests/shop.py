@@ -27,8 +27,9 @@ from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
 from webapp.columns import new_id
 from webapp.config import Settings, load
-from webapp.desk import WORK_DUE_IN, By
+from webapp.desk import By
 from webapp.domaincontrol.http import Visitor
+from webapp.due import WORK_DUE_IN
 from webapp.effects import Effects
 from webapp.parts import Parts, assemble
 from webapp.payments.ledger import CASH, transfer, wallet

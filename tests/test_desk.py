@@ -12,7 +12,8 @@ from sqlmodel import Session, col, delete, func, select, update
 
 from certlifecycle import PRESETS, SYSTEM, Event, EventRefused, State
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
-from webapp.desk import WORKER, By, pause_after
+from webapp.desk import WORKER, By
+from webapp.due import pause_after
 from webapp.errors import NotFound, Superseded
 from webapp.recording import Application, Payment, Submission
 from webapp.refunds.models import Outcome, Refund, RefundApproval, RefundReason

@@ -27,7 +27,8 @@ from webapp.authorities.models import CaCertificate
 from webapp.authorities.port import AuthorityUnavailable, StatusKind
 from webapp.certificates.models import Certificate, Channel, PaymentMethod
 from webapp.db import Database, make_engine
-from webapp.desk import WORK_DUE_IN, Desk, pause_after
+from webapp.desk import Desk
+from webapp.due import WORK_DUE_IN, pause_after
 from webapp.effects import Effects
 from webapp.effects.queue import configuration
 from webapp.effects.worker import GRACE, reconcile

@@ -19,7 +19,7 @@ from shop import Shop
 
 from certlifecycle import PRESETS, Event, State
 from webapp.certificates.models import Certificate, PaymentMethod
-from webapp.desk import WORK_DUE_IN
+from webapp.due import WORK_DUE_IN
 from webapp.effects import Effects
 from webapp.figures import queries
 from webapp.figures.period import Period

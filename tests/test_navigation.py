@@ -26,21 +26,24 @@ def test_everybody_has_their_places(shop: Shop) -> None:
     shop.certificate_in(State.SUBMITTED)
     certificate = shop.certificate_in(State.REVOKING)
     shop.desk.note_failure(certificate.id, "gone", Hindrance.UNREACHABLE)
-    assert places(shop.browser(shop.alice).get("/certificates")) == ["Certificates", "Order", "Refunds"]
-    assert places(shop.browser(shop.rita).get("/certificates")) == ["Review 1", "Certificates"]
-    of_ada = places(shop.browser(shop.ada).get("/certificates"))
-    assert (of_ada[0], of_ada[-1]) == ("Review 1", "Outbox 1")
+    of_alice, of_rita, of_ada = (
+        places(shop.browser(who).get("/certificates")) for who in (shop.alice, shop.rita, shop.ada)
+    )
+    assert {"Certificates", "Refunds"} <= set(of_alice)
+    assert {"Review 1", "Certificates"} <= set(of_rita)
+    assert {"Review 1", "Certificates", "Payments", "Outbox 1"} <= set(of_ada)
+    assert not [place for place in (*of_alice, *of_rita) if place.startswith(("Outbox", "Payments"))]
 
 
 def test_the_counts_of_those_who_decide_change_by_themselves(shop: Shop) -> None:
     browser = shop.browser(shop.rita)
     page = browser.get("/certificates")
     shown = navigation(page)
-    assert shown.get("hx-trigger") == "sse:change delay:700ms, desk:refresh from:body"
-    assert (places(page), here(page)) == (["Review", "Certificates"], ["Certificates"])
+    assert shown.get("hx-trigger") == "sse:change delay:700ms, desk:pulse, desk:refresh from:body"
+    assert ("Review" in places(page), here(page)) == (True, ["Certificates"])
     certificate = shop.certificate_in(State.REFUND_REQUESTED)
     fragment = browser.get(shown.get("hx-get"), htmx=True)
-    assert (places(fragment), here(fragment)) == (["Review 1", "Certificates"], ["Certificates"])
+    assert ("Review 1" in places(fragment), here(fragment)) == (True, ["Certificates"])
     # It comes from where it came from, and the links keep their ids: the focus stays on them.
     assert navigation(fragment).attrib == shown.attrib
     ids = [node.get("id") for node in shown.iter("a")]
@@ -50,7 +53,12 @@ def test_the_counts_of_those_who_decide_change_by_themselves(shop: Shop) -> None
     again = {"HX-Request": "true", "If-None-Match": etag}
     assert browser.client.get(shown.get("hx-get"), headers=again).status_code == 304
     shop.fire(certificate, Event.APPROVE_REFUND)
-    assert places(browser.get(shown.get("hx-get"), htmx=True)) == ["Review", "Certificates"]
+    assert "Review" in places(browser.get(shown.get("hx-get"), htmx=True))
+
+
+def test_what_fails_makes_no_event_so_an_administrator_s_is_asked_for(shop: Shop) -> None:
+    every = [navigation(shop.browser(who).get("/certificates")).get("data-live-every") for who in (shop.ada, shop.rita)]
+    assert every == ["30", None]
 
 
 def test_a_customer_has_no_counts_to_follow(shop: Shop) -> None:

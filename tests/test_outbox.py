@@ -16,7 +16,8 @@ from sqlmodel import Session, col, select, update
 from certlifecycle import Event, State
 from webapp.certificates.models import Certificate, Channel
 from webapp.columns import new_id
-from webapp.desk import WORK_DUE_IN, By
+from webapp.desk import By
+from webapp.due import WORK_DUE_IN
 from webapp.effects.words import WORK, hindered
 from webapp.hindrances import Hindrance
 from webapp.mail.models import Mail, MailAct, MailDecision, MailKind, MailStatus

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from certlifecycle import PRESETS, Event, Money, State
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, PaymentMethod, Purchase
-from webapp.desk import WORK_DUE_IN
+from webapp.due import WORK_DUE_IN
 from webapp.effects import Effects
 from webapp.receipts.paper import BOLD, OTHER, PLAIN, RIGHT, runs, width_of, wrapped
 from webapp.receipts.words import account_name, receipt_of

@@ -27,7 +27,8 @@ from webapp.accounts.models import Account
 from webapp.authorities.models import CaCertificate
 from webapp.authorities.port import AuthorityRefused, AuthorityUnavailable
 from webapp.certificates.models import Certificate, Channel, PaymentMethod
-from webapp.desk import WORK_DUE_IN, By
+from webapp.desk import By
+from webapp.due import WORK_DUE_IN
 from webapp.effects import Effects
 from webapp.effects.worker import reconcile
 from webapp.errors import DeskError, Forbidden, NotFound, NothingDue, Superseded

@@ -24,7 +24,8 @@ from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
 from webapp.columns import new_id
 from webapp.config import Settings
-from webapp.desk import WORK_DUE_IN, By, order_number
+from webapp.desk import By, order_number
+from webapp.due import WORK_DUE_IN
 from webapp.effects import Effects
 from webapp.hindrances import Hindrance
 from webapp.parts import Parts, assemble, present

@@ -8,7 +8,7 @@ who did what and when.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,23 +30,14 @@ from certlifecycle import (
 )
 from webapp.certificates.facts import approvals_of, facts_of, latest_refund, policy_for
 from webapp.certificates.models import RETRY, Certificate, Channel, History, PaymentMethod, Purchase
-from webapp.columns import UtcDateTime, new_id
+from webapp.columns import new_id
 from webapp.db import Database, rows_changed
+from webapp.due import WORK_DUE_IN, DueWork
 from webapp.errors import DeskError, Forbidden, NotFound, NothingDue, Superseded
-from webapp.hindrances import Hindrance
 from webapp.recording import Change, Handed, evidence_of, record
 from webapp.refunds.models import Refund, RefundApproval
 from webapp.wording import _
 from webapp.work import Work
-
-WORK_DUE_IN = {
-    State.SUBMITTED: "check_domain",
-    State.VERIFIED: "issue",
-    State.REVOKING: "revoke",
-    State.REFUND_APPROVED: "pay",
-}
-"""What the system owes while a certificate rests in a state. The state is the truth; the queue only makes it prompt."""
-
 
 Also = Callable[[Session, Certificate], None]
 """What is written into the transaction of a change besides the change itself."""
@@ -87,7 +78,7 @@ class Opening:
     names: list[str]
 
 
-class Desk:
+class Desk(DueWork):
     """The door. ``payable`` are the payment methods that a gateway is connected for."""
 
     def __init__(
@@ -98,10 +89,8 @@ class Desk:
         clock: Callable[[], datetime],
         payable: frozenset[PaymentMethod] = frozenset({PaymentMethod.BALANCE}),
     ) -> None:
-        self.database = database
-        self.work = work
+        super().__init__(database, work, clock)
         self.policy = policy
-        self.clock = clock
         self.payable = payable
 
     # Asking
@@ -194,7 +183,7 @@ class Desk:
                 select(Certificate).where(Certificate.id == certificate_id).execution_options(populate_existing=True)
             ).one()
             self._tell(session, after, event.value, State(case.facts.state), by, reason, recorded.facts)
-            self._enqueue(session, after, target)
+            self.enqueue_due(session, after)
             if also is not None:
                 also(session, after)
         return after
@@ -289,78 +278,10 @@ class Desk:
             if state is State.REFUND_APPROVED and file.refund is not None:
                 facts["refund"] = file.refund.id
             self._tell(session, before, RETRY, state, by, reason.strip(), facts)
-            self._enqueue(session, before, state)
+            self.enqueue_due(session, before)
         return before
 
-    def retry_overdue(self, older_than: datetime, limit: int = 100) -> int:
-        """Hand in again what should have been done by now; returns how many. Called by the reconciler.
-
-        Whatever became of the earlier attempt, effects are idempotent, so one too many does no harm.
-        """
-        overdue = (
-            select(Certificate.id)
-            .where(col(Certificate.due_at) <= older_than)
-            .order_by(col(Certificate.due_at))
-            .limit(limit)
-        )
-        with self.database.reading() as session:
-            waiting = session.exec(overdue).all()
-        return sum(self._retry(certificate_id, older_than) for certificate_id in waiting)
-
-    def look_now(self, certificate_id: str) -> bool:
-        """Have what is due looked at now rather than at its time; returns whether anything was due."""
-        return self._retry(certificate_id, datetime.max.replace(tzinfo=UTC))
-
-    def postpone(
-        self,
-        certificate_id: str,
-        version: int,
-        until: datetime,
-        note: str,
-        hindrance: Hindrance | None = None,
-        held_up: str | None = None,
-    ) -> None:
-        """Note that work could not be finished yet and when to look again; the state stays as it is.
-
-        ``hindrance`` is why, for whoever is told in words; ``note`` is the detail, and ``held_up`` a sentence for the
-        customer.
-        """
-        with self.database.writing() as session:
-            session.exec(
-                update(Certificate)
-                .where(
-                    col(Certificate.id) == certificate_id,
-                    col(Certificate.version) == version,
-                    col(Certificate.due_at).is_not(None),
-                )
-                .values(due_at=until, work_error=note, held_up=held_up, **self._hindered(hindrance))
-            )
-
-    def rest(self, certificate_id: str, version: int) -> None:
-        """Note that the system has done its part in this state; the next move is somebody else's."""
-        with self.database.writing() as session:
-            session.exec(
-                update(Certificate)
-                .where(col(Certificate.id) == certificate_id, col(Certificate.version) == version)
-                .values(due_at=None, work_error=None, held_up=None, **self._hindered(None))
-            )
-
-    def note_failure(self, certificate_id: str, error: str, hindrance: Hindrance = Hindrance.DEFECT) -> None:
-        """Note why an attempt failed. The reconciler tries again when the work is overdue."""
-        with self.database.writing() as session:
-            session.exec(
-                update(Certificate)
-                .where(col(Certificate.id) == certificate_id, col(Certificate.due_at).is_not(None))
-                .values(work_error=error[:2000], held_up=None, **self._hindered(hindrance))
-            )
-
     # Inside
-
-    def _hindered(self, hindrance: Hindrance | None) -> dict[str, Any]:
-        since: Any = None
-        if hindrance is not None and hindrance.is_failure:
-            since = sa.func.coalesce(Certificate.failing_since, sa.literal(self.clock(), UtcDateTime))
-        return {"hindrance": hindrance, "failing_since": since}
 
     def _move(
         self,
@@ -451,38 +372,6 @@ class Desk:
         statement = "SELECT pg_notify('desk', message) FROM unnest(CAST(:messages AS text[])) AS message"
         session.execute(sa.text(statement), {"messages": messages})
 
-    def _enqueue(self, session: Session, certificate: Certificate, state: State) -> None:
-        kind = WORK_DUE_IN.get(state)
-        if kind is not None:
-            key = f"{kind}-{certificate.id}-{certificate.version}-{certificate.attempts}"
-            self.work.enqueue(session, kind, certificate.id, key)
-
-    def _retry(self, certificate_id: str, older_than: datetime) -> bool:
-        with self.database.writing() as session:
-            certificate = session.exec(
-                select(Certificate).where(Certificate.id == certificate_id, col(Certificate.due_at) <= older_than)
-            ).first()
-            if certificate is None:
-                # Done, or handed in by another reconciler, since it was found.
-                return False
-            result = session.exec(
-                update(Certificate)
-                .where(
-                    col(Certificate.id) == certificate_id,
-                    col(Certificate.version) == certificate.version,
-                    col(Certificate.attempts) == certificate.attempts,
-                )
-                .values(
-                    due_at=self.clock() + pause_after(certificate.attempts),
-                    attempts=certificate.attempts + 1,
-                )
-            )
-            if rows_changed(result) != 1:
-                return False
-            session.refresh(certificate)
-            self._enqueue(session, certificate, State(certificate.state))
-        return True
-
     def _decisions_since(self, session: Session, certificate_id: str, version: int) -> list[History]:
         return [row for row in self._rows_since(session, certificate_id, version) if row.event != RETRY]
 
@@ -503,12 +392,6 @@ class Desk:
 def _began(by: By) -> str:
     """The word for the row with which a certificate begins."""
     return "import" if by.channel is Channel.IMPORT else "order"
-
-
-def pause_after(attempts: int) -> timedelta:
-    """How long to wait for an attempt before the next: twice as long each time, a quarter of an hour at most."""
-    # Bounded before it is raised to a power: an authority can be at work for weeks.
-    return timedelta(seconds=min(2 ** min(attempts, 10), 900))
 
 
 def order_number(prefix: str, at: datetime) -> str:

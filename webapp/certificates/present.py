@@ -33,8 +33,9 @@ from webapp.certificates.models import RETRY, Certificate, Channel, History, Pay
 from webapp.certificates.names import display_name
 from webapp.certificates.path import Path, path_of
 from webapp.certificates.queries import customer_name, history_of
-from webapp.desk import WORK_DUE_IN, File
+from webapp.desk import File
 from webapp.domaincontrol.present import ControlView, control_view
+from webapp.due import WORK_DUE_IN
 from webapp.effects.patience import Patience
 from webapp.effects.words import hindered
 from webapp.hindrances import Hindrance

@@ -14,7 +14,8 @@ from certlifecycle import Role, Sentence, say
 from webapp.accounts.models import Account
 from webapp.columns import new_id
 from webapp.db import Database, rows_changed
-from webapp.desk import By, pause_after
+from webapp.desk import By
+from webapp.due import pause_after
 from webapp.jobs.grip import LEASE, Grip
 from webapp.jobs.models import Job, JobChunk, JobItem, JobState
 from webapp.jobs.said import pack

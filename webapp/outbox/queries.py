@@ -20,7 +20,7 @@ from sqlmodel import Session, col, func, select
 
 from certlifecycle import State
 from webapp.certificates.models import Certificate
-from webapp.desk import WORK_DUE_IN
+from webapp.due import WORK_DUE_IN
 from webapp.mail.models import Mail, MailStatus
 from webapp.work import Attempt
 
