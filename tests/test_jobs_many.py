@@ -17,7 +17,7 @@ from webapp.errors import DeskError, NotFound
 from webapp.jobs.execute import Executor
 from webapp.jobs.grip import Grip, Lost
 from webapp.jobs.many import MOST, TITLES, Many, start_many
-from webapp.jobs.models import Job, JobState
+from webapp.jobs.models import Job, JobState, Outcome
 from webapp.jobs.said import unpack
 from webapp.recording import Application, Payment, Refusal
 from webapp.refunds.models import RefundReason
@@ -300,3 +300,18 @@ def test_a_certificate_is_decided_about_once_by_two_jobs_at_once(any_shop: Shop)
     work(any_shop, first)
     assert told(any_shop, first) == [("superseded", "Verified by Robin, 4 May 2026, 09:00 UTC.")]
     assert verifications(any_shop) == 1
+
+
+def test_two_that_hold_a_job_by_one_key_settle_each_part_once(any_shop: Shop) -> None:
+    """Two workers that were given one name by mistake both take up what the queue gives them."""
+    certificates = [any_shop.certificate_in(State.SUBMITTED, domain=f"{n}.example.com") for n in "ab"]
+    job_id = decide(any_shop, any_shop.rita, Event.VERIFY, certificates)
+    first, second = (any_shop.parts.jobs.take(job_id, "one key") for _ in range(2))
+    assert first is not None
+    assert second is not None
+    item = second.next_item()
+    assert item is not None
+    Many(any_shop.desk).step(first)
+    with pytest.raises(Lost), any_shop.database.writing() as session:
+        second.settle(session, item, Outcome.DONE)
+    assert (job_of(any_shop, job_id).done, verifications(any_shop)) == (1, 1)

@@ -63,6 +63,16 @@ class Grip:
             owner = select(Account).where(Account.id == self.job.owner_id)
             self.account = session.exec(owner).one() if self.job.owner_id else None
 
+    def next_item(self) -> JobItem | None:
+        """The first part that nothing has come of yet."""
+        with self.database.reading() as session:
+            return session.exec(
+                select(JobItem)
+                .where(JobItem.job_id == self._job_id, col(JobItem.outcome).is_(None))
+                .order_by(col(JobItem.position))
+                .limit(1)
+            ).first()
+
     @contextmanager
     def step(self, *, done: int = 0, failed: int = 0, **columns: object) -> Iterator[Session]:
         """A transaction for what a step does: it is committed with the progress, or not at all."""

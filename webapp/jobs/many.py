@@ -17,7 +17,6 @@ from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By, Desk
 from webapp.errors import DeskError, NotFound, Superseded
 from webapp.jobs.book import Jobs, Order, Part
-from webapp.jobs.each import in_all, next_item
 from webapp.jobs.grip import Grip, Lost
 from webapp.jobs.models import JobItem, JobState, Outcome
 from webapp.jobs.said import Deed, tell
@@ -118,10 +117,10 @@ class Many:
 
     def step(self, grip: Grip) -> None:
         """Decide about the next certificate, or end the job after the last."""
-        item = next_item(grip)
+        item = grip.next_item()
         if item is None:
             with grip.database.writing() as session:
-                grip.end(session, JobState.FINISHED, in_all(grip.job.done, grip.job.failed))
+                grip.end(session, JobState.FINISHED, _in_all(grip.job.done, grip.job.failed))
             return
         try:
             self._fire(grip, item)
@@ -172,4 +171,15 @@ def _mistake(reference: str) -> Sentence:
         "The desk made a mistake here, and this certificate is as it was. Try it again on the certificate’s own page. "
         "If it happens again, tell us the reference {reference}.",
         reference=reference,
+    )
+
+
+def _in_all(done: int, failed: int) -> Sentence:
+    """What is said of a job whose parts have all been gone through."""
+    if failed == 0:
+        return say("Everything is done.")
+    if failed == done:
+        return say("Nothing could be done. Each line below says why.")
+    return say(
+        "Done: {done}. Not done: {failed}. Each line below says what came of it.", done=done - failed, failed=failed
     )

@@ -1,4 +1,8 @@
-"""Which runner does which kind of job. A new kind needs a line here and one in :mod:`webapp.jobs.kinds`."""
+"""Which runner does which kind of job.
+
+A new kind of work becomes a job by a runner (:class:`~webapp.jobs.execute.Runner`) and a line here, a line in
+:mod:`webapp.jobs.kinds` for the pages, and whoever begins it with :meth:`webapp.jobs.book.Jobs.begin`.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
