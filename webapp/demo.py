@@ -32,6 +32,7 @@ from webapp.parts import Parts, assemble, present
 from webapp.payments.ledger import CASH, SALES, transfer, wallet
 from webapp.recording import Application, Handed, Refusal, Submission
 from webapp.refunds.models import RefundReason
+from webapp.retelling import stored
 from webapp.work import Attempt
 
 PASSWORD = "certificate-desk"  # noqa: S105  # Printed at the start of every demo; real shops refuse the demo.
@@ -256,7 +257,7 @@ class _Telling:
         if story.rests:
             with self.parts.database.reading() as session:
                 version = self.parts.desk.open_file(session, certificate.id).certificate.version
-            note = "Held back in the demo, so that this state can be looked at."
+            note = stored("Held back in the demo, so that this state can be looked at.")
             self.parts.desk.postpone(certificate.id, version, self.now + timedelta(days=1), note, story.hindrance)
 
     def _order(self) -> Certificate:
@@ -306,14 +307,14 @@ class _Telling:
             case Event.SUBMIT:
                 return "", Submission(_signing_request(certificate.names), "EC, P-256")
             case Event.FAIL_VERIFICATION:
-                return "There was no answer from the domain when we looked.", None
+                return stored("There was no answer from the domain when we looked."), None
             case Event.REVOKE:
                 return "superseded", None
             case Event.REQUEST_REFUND:
                 return "The site moved to another address.", Application(RefundReason.NOT_NEEDED)
             case Event.REJECT_REFUND:
-                advice = "Take the certificate off your servers, then apply again."
-                return "The certificate is still served by the site.", Refusal(advice)
+                advice = stored("Take the certificate off your servers, then apply again.")
+                return stored("The certificate is still served by the site."), Refusal(advice)
             case _:
                 return "", None
 

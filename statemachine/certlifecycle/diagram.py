@@ -179,10 +179,11 @@ def svg(
     ways = {one: _way(one) for one in declared_transitions()}
     lit = {one for one in ways if one.source is current and one.event in possible and _is_meant(one, origin)}
     prefix = escape(id_prefix)
+    title = say("The life of a certificate")
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lifecycle" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
         f' height="{HEIGHT}" role="img" aria-labelledby="{prefix}-title {prefix}-desc">',
-        f'<title id="{prefix}-title">{escape(word(say("The life of a certificate")))}</title>',
+        f'<title id="{prefix}-title">{escape(word(title))}</title>',
         f'<desc id="{prefix}-desc">{escape(word(_description(current, visited, possible)))}</desc>',
         f"<style>{STYLE}</style>" if standalone else "",
         _start(),

@@ -115,7 +115,7 @@ def ways(payments: Payments, public_url: str, days: Mapping[PaymentMethod, LastD
             name=PROVIDER_WORDS[method],
             is_connected=method in facts,
             facts=facts.get(method, []),
-            missing=NOT_CONNECTED.get(method, ""),
+            missing=_(NOT_CONNECTED.get(method, "")),
             last=day_view(days[method].comparison, days[method].differences, now) if method in days else None,
         )
         for method in PaymentMethod
@@ -170,7 +170,7 @@ def notification_rows(rows: Sequence[ProviderNotification], known: Mapping[str, 
             refund=refund_link(known.get(one.refund_no)),
             refund_no=one.refund_no,
             mark=NOTIFICATION_EFFECTS[NotificationEffect(one.effect)][0],
-            meaning=NOTIFICATION_EFFECTS[NotificationEffect(one.effect)][1],
+            meaning=_(NOTIFICATION_EFFECTS[NotificationEffect(one.effect)][1]),
             received_at=one.received_at,
         )
         for one in rows

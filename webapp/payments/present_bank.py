@@ -155,7 +155,7 @@ def _file_note(one: Sent) -> str:
     told = [_("{paid} paid", paid=paid)] if paid else []
     told += [_("{rejected} rejected", rejected=rejected)] if rejected else []
     told += [_("{left} without an answer", left=left)] if left else []
-    return ", ".join(told)
+    return words().show(told)
 
 
 # Reports in
@@ -194,10 +194,10 @@ def came_words(one: Received) -> str:
 
 
 SUMMARY_WORDS = {
-    LineEffect.PAID: "{count} paid",
-    LineEffect.REJECTED: "{count} rejected",
-    LineEffect.NOT_FINAL: "{count} not final",
-    LineEffect.KNOWN: "{count} known already",
+    LineEffect.PAID: phrase("{count} paid"),
+    LineEffect.REJECTED: phrase("{count} rejected"),
+    LineEffect.NOT_FINAL: phrase("{count} not final"),
+    LineEffect.KNOWN: phrase("{count} known already"),
 }
 
 
@@ -293,14 +293,19 @@ def _line(one: BankReportLine, payment: BankPayment | None, known: Known | None)
     return LineRow(
         refund=refund_link(known),
         refund_no=one.refund_no,
-        said=f"{SAID_WORDS[one.said]} ({one.said})" if one.said in SAID_WORDS else one.said,
-        reason=one.reason,
+        said=said_words(one.said),
+        reason=words().retell(one.reason),
         amount=amount if amount != NO_AMOUNT else None,
         at=one.at,
         mark=mark,
-        meaning=meaning,
+        meaning=_(meaning),
         is_to_look_at=effect in NEEDS_A_LOOK,
     )
+
+
+def said_words(code: str) -> str:
+    """What a status code means, with the code itself, which the bank understands."""
+    return _("{meaning} ({code})", meaning=_(SAID_WORDS[code]), code=code) if code in SAID_WORDS else code
 
 
 def _rejected(payment: BankPayment | None) -> str:
