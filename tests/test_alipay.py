@@ -366,7 +366,7 @@ def test_the_bill_lists_the_days_refunds(gateway: AlipayGateway, provider: Provi
 
 
 def test_a_day_without_a_bill_is_said_to_be_one(gateway: AlipayGateway) -> None:
-    with pytest.raises(StatementMissing, match=r"no bill for 2026-05-03, or not yet.*BILL_NOT_EXIST"):
+    with pytest.raises(StatementMissing, match=r"no bill for 3 May 2026, or not yet.*BILL_NOT_EXIST"):
         gateway.statement(date(2026, 5, 3))
 
 

@@ -76,6 +76,8 @@ def _value(text: str) -> object:
     """A value as :func:`~certlifecycle.show_plainly` wrote it."""
     if re.fullmatch(r"\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC", text):
         return datetime.strptime(text, "%d %B %Y, %H:%M UTC").replace(tzinfo=UTC)
+    if re.fullmatch(r"\d{1,2} [A-Z][a-z]+ \d{4}", text):
+        return datetime.strptime(text, "%d %B %Y").replace(tzinfo=UTC).date()
     if amount := re.fullmatch(r"(-?[\d,]+(?:\.\d+)?) ([A-Z]{3})", text):
         try:
             return Money.parse(amount[1].replace(",", ""), amount[2])
