@@ -53,9 +53,9 @@ def make_csr(
 
 
 @contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    """Serve an app over real HTTP on a free port; the value is its address, without a slash at the end."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+def serving(app: Flask, port: int = 0) -> Iterator[str]:
+    """Serve an app over real HTTP, on a free port unless one is named; the value is its address, without a slash."""
+    server = make_server("127.0.0.1", port, app, threaded=True)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

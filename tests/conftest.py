@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import INSTALL, path, running
+from playwright.sync_api import Browser
 from postgres import PostgresServer, start_postgres
 from shop import Shop, test_settings
 
@@ -97,3 +99,12 @@ def shop(sqlite_url: str, open_shop: Callable[..., Shop]) -> Shop:
 def any_shop(database_url: str, open_shop: Callable[..., Shop]) -> Shop:
     """A shop on each database: what tests of the door, the money and the races use."""
     return open_shop(database_url)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One real browser for a file; each person gets a profile of their own."""
+    if path() is None:
+        required("Chromium", INSTALL)
+    with running() as browser:
+        yield browser

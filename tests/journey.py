@@ -1,10 +1,6 @@
-"""People at real browsers in front of a running desk: what the tests of whole journeys are told with.
-
-``pytest_plugins = ["journey_fixtures"]`` gives a test file the browser.
-"""
+"""People at real browsers in front of a running desk: what the tests of whole journeys are told with."""
 
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,21 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
-from processes import end, environment, eventually
+from processes import end, environment, eventually, free_ports
 from shop import signing_request, test_settings
 
 from webapp.demo import PASSWORD
 
 PATIENCE = 20_000
 """Milliseconds that a step of the other person, or of the worker, may take to show."""
-
-
-def free_ports() -> tuple[int, int]:
-    """Two ports that nobody uses."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
 
 
 @dataclass
@@ -41,7 +29,7 @@ class Console:
 @contextmanager
 def running_console(folder: Path, **more: str) -> Iterator[Console]:
     """The desk as ``make run`` starts it, in a folder of its own; ``more`` are further settings."""
-    port, live_port = free_ports()
+    port, live_port = free_ports(2)
     url = f"sqlite:///{folder / 'desk.sqlite3'}"
     settings = test_settings(url, folder, port=port, live_port=live_port)
     log = (folder / "log").open("wb")

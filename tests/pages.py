@@ -1,8 +1,10 @@
 """Finding things on a page as its reader would: a link by its words, a field by its name, a button by its label."""
 
+from collections.abc import Callable
 from typing import Any
 
-from shop import Page
+import sqlalchemy as sa
+from shop import Page, Shop
 
 
 def words_of(node: Any) -> str:
@@ -40,3 +42,18 @@ def refusal(page: Page, label: str) -> str:
     assert node.get("aria-disabled") == "true"
     target = node.get("aria-describedby")
     return next(words_of(one) for one in page.tree.iter() if one.get("id") == target)
+
+
+def selects_of(shop: Shop, act: Callable[[], object]) -> int:
+    """How many SELECT statements something takes."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    sa.event.listen(shop.database.engine, "before_cursor_execute", note)
+    try:
+        act()
+    finally:
+        sa.event.remove(shop.database.engine, "before_cursor_execute", note)
+    return len([one for one in asked if one.startswith("SELECT")])

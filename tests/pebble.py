@@ -8,13 +8,12 @@ import json
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +26,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from processes import free_ports
 
 INSTALL = "apt-get install pebble"
 
@@ -34,19 +34,6 @@ INSTALL = "apt-get install pebble"
 def missing() -> bool:
     """Whether Pebble is not installed here."""
     return shutil.which("pebble") is None or shutil.which("pebble-challtestsrv") is None
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free for TCP and UDP right now."""
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            with suppress(OSError):
-                udp.bind(("127.0.0.1", port))
-                found += [port] if port not in found else []
-    return found
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Starting the desk's own processes for tests, and ending exactly those."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from webapp.config import Settings
@@ -57,3 +59,16 @@ def eventually(holds: Callable[[], object], seconds: float = 30.0) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"still not true after {seconds} s")
         time.sleep(0.05)
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody used a moment ago, for TCP and UDP alike; no two are the same."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = tcp.getsockname()[1]
+            with suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                found += [port] if port not in found else []
+    return found

@@ -1,17 +1,17 @@
 """What the tests of the reviewers' pages share: finding rows and parts, deciding, and a desk for real browsers."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from live_support import HubProcess, free_port
+from ca_support import serving as serving_pages
+from live_support import HubProcess
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page as Tab
+from processes import free_ports
 from shop import Browser, Page, Shop
-from werkzeug.serving import make_server
 
 from webapp.accounts import sessions
 from webapp.accounts.models import Account
@@ -95,7 +95,7 @@ class Console:
 @contextmanager
 def serving(open_shop: Callable[..., Shop], database_url: str, chromium: Chromium) -> Iterator[Console]:
     """Serve a shop on free ports, with the time of the clock on the wall, which is the browsers' as well."""
-    port, live_port = free_port(), free_port()
+    port, live_port = free_ports(2)
     url = f"http://127.0.0.1:{port}"
     shop = open_shop(
         database_url,
@@ -106,12 +106,6 @@ def serving(open_shop: Callable[..., Shop], database_url: str, chromium: Chromiu
         console_origins=(url,),
     )
     shop.clock.now = datetime.now(UTC)
-    server = make_server("127.0.0.1", port, shop.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    with HubProcess(database_url, secret_key=shop.settings.secret_key, port=live_port, origins=(url,), heartbeat=1.0):
-        thread.start()
-        try:
-            yield Console(shop, chromium, url)
-        finally:
-            server.shutdown()
-            thread.join()
+    hub = HubProcess(database_url, secret_key=shop.settings.secret_key, port=live_port, origins=(url,), heartbeat=1.0)
+    with hub, serving_pages(shop.app, port):
+        yield Console(shop, chromium, url)

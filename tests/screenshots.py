@@ -6,7 +6,6 @@ Starts a demo shop of its own on free loopback ports and ends it again. The pict
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 import chromium
 from PIL import Image
 from playwright.sync_api import Browser, Page
+from processes import free_ports
 
 from webapp.demo import PASSWORD
 
@@ -105,7 +105,7 @@ def take(browser: Browser, base: str, name: str) -> None:
 def demo() -> Iterator[str]:
     """A demo shop with its data in a folder that is thrown away; gives its address."""
     with tempfile.TemporaryDirectory(prefix="desk-screenshots-") as folder:
-        port, live_port = _free_ports()
+        port, live_port = free_ports(2)
         base = f"http://127.0.0.1:{port}"
         settings = {"DATA_DIR": folder, "PORT": str(port), "LIVE_PORT": str(live_port), "WEB_WORKERS": "1"}
         environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
@@ -117,13 +117,6 @@ def demo() -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        for one in (first, second):
-            one.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
 
 
 def _wait_until_open(process: "subprocess.Popen[bytes]", base: str) -> None:

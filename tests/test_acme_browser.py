@@ -14,7 +14,7 @@ from pebble import Front, Pebble
 from playwright.sync_api import Browser, expect
 from shop import parse
 
-pytest_plugins = ["acme_fixtures", "journey_fixtures"]
+pytest_plugins = ["acme_fixtures"]
 
 DOMAIN = "acme.example.com"
 SLOW = 90_000

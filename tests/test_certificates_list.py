@@ -5,8 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-import sqlalchemy as sa
-from pages import link, links, value
+from pages import link, links, selects_of, value
 from shop import Page, Shop
 
 from certlifecycle import Event, State
@@ -239,18 +238,8 @@ def test_a_last_page_that_is_full(shop: Shop) -> None:
 
 def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(shop: Shop) -> None:
     def statements() -> int:
-        asked: list[str] = []
-
-        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-            asked.append(statement)
-
         browser = shop.browser(shop.alice)
-        sa.event.listen(shop.database.engine, "before_cursor_execute", note)
-        try:
-            browser.get("/certificates?tab=unsigned")
-        finally:
-            sa.event.remove(shop.database.engine, "before_cursor_execute", note)
-        return len([one for one in asked if one.startswith("SELECT")])
+        return selects_of(shop, lambda: browser.get("/certificates?tab=unsigned"))
 
     shop.fire(shop.order(), Event.REQUEST_REFUND)
     few = statements()

@@ -5,18 +5,15 @@ to look again by hand. That it is told by itself is for test_journey.py to show.
 """
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from chromium import INSTALL, path, running
-from conftest import required
+from ca_support import serving
 from playwright.sync_api import Browser, Locator, Page, expect
 from shop import PASSWORD, Shop
-from werkzeug.serving import make_server
 
 from certlifecycle import Event, State
 from webapp.certificates.queries import PAGE_SIZE
@@ -25,24 +22,11 @@ pytestmark = pytest.mark.browser
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["htmx", "no-javascript"])
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for this file."""
-    if path() is None:
-        required("Chromium", INSTALL)
-    with running() as browser:
-        yield browser
-
-
 @pytest.fixture
 def address(shop: Shop) -> Iterator[str]:
     """The shop's pages on a free port."""
-    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
+    with serving(shop.app) as url:
+        yield url
 
 
 class Alice:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from pages import link, words_of
+from pages import link, selects_of, words_of
 from shop import Page, Shop
 
 from certlifecycle import PRESETS, Event, State
@@ -302,18 +302,8 @@ def test_a_long_list_is_cut_and_its_rest_is_one_link_away(shop: Shop) -> None:
 
 def test_the_number_of_statements_does_not_depend_on_the_number_of_certificates(shop: Shop) -> None:
     def statements() -> int:
-        asked: list[str] = []
-
-        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-            asked.append(statement)
-
         browser = shop.browser(shop.alice)
-        sa.event.listen(shop.database.engine, "before_cursor_execute", note)
-        try:
-            browser.get("/")
-        finally:
-            sa.event.remove(shop.database.engine, "before_cursor_execute", note)
-        return len([one for one in asked if one.startswith("SELECT")])
+        return selects_of(shop, lambda: browser.get("/"))
 
     shop.fire(shop.order(), Event.REQUEST_REFUND)
     shop.order()

@@ -1,16 +1,13 @@
 """The bar in a real browser: it moves by itself and is true, can be left and come back to; and without scripts."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from chromium import INSTALL, path, running
-from conftest import required
+from ca_support import serving
 from job_support import decide, executor, job_of, key_of
 from playwright.sync_api import Browser, Page, expect
 from shop import Shop
-from werkzeug.serving import make_server
 
 from certlifecycle import Event, State
 from webapp.accounts import sessions
@@ -21,27 +18,11 @@ PATIENCE = 20_000
 """Milliseconds that the page may take to ask and to show the answer."""
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for this file."""
-    if path() is None:
-        required("Chromium", INSTALL)
-    with running() as browser:
-        yield browser
-
-
 @pytest.fixture
 def served(shop: Shop) -> Iterator[str]:
     """The shop's pages on a free port. No hub: the bar needs none."""
-    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(shop.app) as url:
+        yield url
 
 
 @contextmanager

@@ -15,8 +15,6 @@ from journey import Console, Person, download, running_console
 from playwright.sync_api import Browser, expect
 from shop import signing_request
 
-pytest_plugins = ["journey_fixtures"]
-
 DOMAIN = "journey.example.com"
 
 

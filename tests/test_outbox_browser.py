@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from chromium import INSTALL, path, running
-from conftest import required
-from journey import PATIENCE, free_ports
+from journey import PATIENCE
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from processes import end, eventually, start
+from processes import end, eventually, free_ports, start
 from shop import PASSWORD, Shop
 
 from certlifecycle import Event, State
@@ -21,15 +19,6 @@ from webapp.hindrances import Hindrance
 from webapp.parts import present
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for this file."""
-    if path() is None:
-        required("Chromium", INSTALL)
-    with running() as browser:
-        yield browser
 
 
 @dataclass
@@ -62,7 +51,7 @@ class Scene:
 
 @pytest.fixture
 def scene(sqlite_url: str, open_shop: Callable[..., Shop], chromium: Browser) -> Iterator[Scene]:
-    port, live_port = free_ports()
+    port, live_port = free_ports(2)
     here = "http://127.0.0.1"
     addresses = {"public_url": f"{here}:{port}", "live_url": f"{here}:{live_port}/live"}
     shop = open_shop(sqlite_url, port=port, live_port=live_port, **addresses)

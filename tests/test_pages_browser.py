@@ -1,14 +1,13 @@
 """The figures and the help in a real browser: accessible, inside the screen, and nothing that the policy stops."""
 
-import threading
 from collections.abc import Iterator
 
 import chromium
 import pytest
+from ca_support import serving
 from conftest import required
 from playwright.sync_api import Browser, BrowserContext, Page
 from shop import PASSWORD, Shop
-from werkzeug.serving import make_server
 
 from certlifecycle import State
 
@@ -31,12 +30,8 @@ def address(shop: Shop) -> Iterator[str]:
     """The pages of a shop in which something has happened, on a free port."""
     shop.certificate_in(State.REFUNDED)
     shop.certificate_in(State.REJECTED)
-    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
+    with serving(shop.app) as url:
+        yield url
 
 
 def signed_in(browser: Browser, address: str, theme: str, width: int) -> BrowserContext:

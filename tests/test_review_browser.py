@@ -6,8 +6,6 @@ from itertools import product
 from typing import Any
 
 import pytest
-from chromium import INSTALL, path, running
-from conftest import required
 from playwright.sync_api import Browser, Page, expect
 from review_support import Console, serving, url_of
 from shop import Shop
@@ -19,14 +17,6 @@ from webapp.review.models import ReviewClaim
 pytestmark = pytest.mark.browser
 PATIENCE = 20_000
 """Milliseconds that what somebody else does may take to show."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if path() is None:
-        required("Chromium", INSTALL)
-    with running() as browser:
-        yield browser
 
 
 @pytest.fixture

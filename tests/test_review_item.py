@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from review_support import FAILURE, REJECTION, button, element, url_of
 from shop import Browser, Page, Shop
 from sqlmodel import col, select, update
 
@@ -13,21 +14,6 @@ from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, PaymentMethod, Purchase
 from webapp.recording import Application
 from webapp.refunds.models import Outcome, RefundApproval, RefundReason
-
-REJECTION = {"words": "The site still uses it.", "instructions": "Install another one first."}
-FAILURE = {"words": "There was no record."}
-
-
-def url_of(certificate: Certificate) -> str:
-    return f"/review/{certificate.id}"
-
-
-def element(page: Page, key: str) -> Any:
-    return next(node for node in page.tree.iter() if node.get("id") == key)
-
-
-def button(page: Page, label: str) -> Any:
-    return next(node for node in page.tree.iter("button") if "".join(node.itertext()) == label)
 
 
 def decide(browser: Browser, certificate: Certificate, verb: str, status: int = 303, **more: Any) -> Page:

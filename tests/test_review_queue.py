@@ -2,31 +2,18 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from shop import Page, Shop
+from review_support import domains, row_of, rows
+from shop import Shop
 from sqlmodel import col, update
 
 from certlifecycle import Event, Role, State
 from webapp.accounts.models import Account
-from webapp.certificates.models import Certificate, Purchase
+from webapp.certificates.models import Purchase
 from webapp.certificates.names import display_name
 from webapp.desk import Desk
 from webapp.review.queries import PAGE_SIZE, items, verification_due, waiting
-
-
-def rows(page: Page) -> list[Any]:
-    return [node for node in page.tree.iter("tr") if (node.get("id") or "").startswith("case-")]
-
-
-def domains(page: Page) -> list[str]:
-    return ["".join(next(iter(row.iter("a"))).itertext()) for row in rows(page)]
-
-
-def row_of(page: Page, certificate: Certificate) -> str:
-    (found,) = [row for row in rows(page) if row.get("id") == f"case-{certificate.id}"]
-    return " ".join(" ".join(found.itertext()).split())
 
 
 def make_reviewer(shop: Shop, account: Account) -> None:

@@ -11,24 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from processes import ROOT, end, environment, eventually
+from processes import ROOT, end, environment, eventually, free_ports
 from shop import test_settings
 
 from webapp.config import Settings
 from webapp.serve import commands, running, why_not
 
 FOR_EVER = "import signal; signal.pause()"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 @contextmanager
