@@ -143,7 +143,7 @@ def test_a_statement_that_is_not_there_yet_is_asked_for_again(outside: OutsideSh
     comparisons.turn()
     row = rows(shop)[ALIPAY, DAY]
     assert (row.status, row.next_at, row.claim) == (ComparisonStatus.DUE, NEXT_MORNING + ASK_AGAIN, None)
-    assert row.trouble.startswith("Alipay has no bill for 2026-05-04, or not yet.")
+    assert row.trouble.startswith("Alipay has no bill for 4 May 2026, or not yet.")
     assert comparisons.turn() == 0
     books = outside.provider.books
     shop.clock.now = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)

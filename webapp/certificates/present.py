@@ -371,7 +371,9 @@ def _trouble(certificate: Certificate, is_reviewer: bool) -> str | None:
         return None
     if is_reviewer:
         hindrance = Hindrance(certificate.hindrance) if certificate.hindrance else None
-        cause = hindered(WORK_DUE_IN[State(certificate.state)], hindrance)
+        # What was said to the customer says more than the kind of it.
+        told = Stored(certificate.held_up) if certificate.held_up else None
+        cause = told or hindered(WORK_DUE_IN[State(certificate.state)], hindrance)
         count = certificate.attempts
         return _("{cause} Attempt {count}; the desk tries again by itself.", cause=cause, count=count)
     if certificate.held_up:
