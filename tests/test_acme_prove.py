@@ -118,7 +118,8 @@ def test_a_proof_that_lapsed_is_asked_for_anew(desk, front, status):
     stale = {first.order_url.rpartition("/")[2], first.authorizations[0]["url"].rpartition("/")[2]}
 
     def lapse(exchange):
-        if exchange.path.rpartition("/")[2] in stale:
+        # Pebble refuses a nonce now and then; such an answer is left as it is.
+        if exchange.path.rpartition("/")[2] in stale and exchange.status == 200:
             order = exchange.kind == "my-order"
             exchange.answer(200, exchange.document | {"status": "invalid" if order else status})
 

@@ -214,8 +214,8 @@ def test_a_decision_that_is_under_way_when_the_job_is_stopped_is_undone(
     job_id = decide(shop, shop.rita, Event.VERIFY, [certificate])
 
     class StoppedInTheMiddle(Desk):
-        def _enqueue(self, *what: object) -> None:
-            super()._enqueue(*what)  # type: ignore[arg-type]
+        def enqueue_due(self, session: Session, certificate: Certificate) -> None:
+            super().enqueue_due(session, certificate)
             assert shop.parts.jobs.stop(job_id, shop.ada)
 
     desk = StoppedInTheMiddle(shop.database, shop.desk.work, shop.desk.policy, shop.clock)

@@ -93,6 +93,7 @@ def test_the_links_are_those_of_the_console(shop: Shop) -> None:
         (links.refund(key), "refunds.details"),
         (links.order(), "ordering.price_list"),
         (links.queue(), "review.queue"),
+        (links.outbox(), "outbox.outbox"),
     ):
         assert known.match(url)[0] == endpoint
 

@@ -12,6 +12,7 @@ from shop import START, Shop
 from certlifecycle import PRESETS, Event, RefundPolicy, State
 from webapp.certificates.models import Certificate
 from webapp.hindrances import Hindrance
+from webapp.mail.about import Obsolete
 from webapp.mail.models import MailKind, MailStatus
 from webapp.mail.office import LOOK_EVERY
 from webapp.mail.reminders import (
@@ -21,6 +22,7 @@ from webapp.mail.reminders import (
     find_reminders,
     late_reviews,
     late_revocations,
+    overdue_verifications,
 )
 
 DEFAULT = PRESETS["30-days-from-issue"]
@@ -294,6 +296,64 @@ def test_one_mail_names_all_that_is_late_the_oldest_first(shop: Shop) -> None:
     assert "The 20 oldest of 25 are listed here." in text
     assert text.index("d0.example.com") < text.index("d1.example.com") < text.index("d19.example.com")
     assert "d20.example.com" not in text
+
+
+def waits_for_a_reviewer(shop: Shop, domain: str) -> None:
+    """A submission for which the system has done its part."""
+    certificate = shop.certificate_in(State.SUBMITTED, domain=domain, product="ov")
+    shop.desk.rest(certificate.id, certificate.version)
+
+
+def test_reviewers_are_told_of_verifications_that_wait_for_them_too_long(any_shop: Shop) -> None:
+    waits_for_a_reviewer(any_shop, "late.example.com")
+    # Here the domain is still looked at, so the move is the customer's.
+    any_shop.certificate_in(State.SUBMITTED, domain="looking.example.com")
+
+    def told() -> list[str]:
+        with any_shop.database.reading() as session:
+            return [one.recipient.name for one in late_reviews(session, any_shop.clock(), DEFAULT)]
+
+    # The 4th and 5th of May are holidays; the second business day after the submission ends with the 7th.
+    any_shop.clock.now = datetime(2026, 5, 7, 15, 59, 59, tzinfo=START.tzinfo)
+    assert told() == []
+    any_shop.clock.advance(seconds=1)
+    assert sorted(told()) == ["Ada", "Rita", "Robin"]
+    with any_shop.database.reading() as session:
+        late = overdue_verifications(session, any_shop.clock(), DEFAULT)
+    assert [(one.domain, due_at) for one, due_at in late] == [("late.example.com", any_shop.clock())]
+
+
+def test_one_mail_tells_of_late_verifications_and_of_late_refunds(shop: Shop) -> None:
+    post = MailShop(shop)
+    waits_for_a_reviewer(shop, "late.example.com")
+    at(shop, days=5)
+    mail = post.add(MailKind.REVIEW_OVERDUE, shop.rita)
+    message = post.compose(mail)
+    assert message["Subject"] == "1 verification is overdue"
+    assert "Verifications are late." in text_of(message)
+    assert "late.example.com: verification, to be done by 8 May 2026, 00:00 CST" in text_of(message)
+    assert "promised an answer" not in text_of(message)
+    waits_for_a_reviewer(shop, "later.example.com")
+    at(shop, days=10)
+    assert post.compose(mail)["Subject"] == "2 verifications are overdue"
+    shop.certificate_in(State.REFUND_REQUESTED, domain="money.example.com")
+    at(shop, days=30)
+    message = post.compose(mail)
+    assert message["Subject"] == "3 reviews are overdue"
+    for part in (
+        "money.example.com",
+        "268.00 CNY, promised by",
+        "late.example.com: verification",
+        "promised an answer",
+    ):
+        assert part in text_of(message)
+
+
+def test_where_nothing_is_late_any_more_nothing_is_sent(shop: Shop) -> None:
+    post = MailShop(shop)
+    mail = post.add(MailKind.REVIEW_OVERDUE, shop.rita)
+    with pytest.raises(Obsolete, match="No review is overdue"):
+        post.compose(mail)
 
 
 def test_administrators_are_told_of_a_revocation_past_its_24_hours(any_shop: Shop) -> None:

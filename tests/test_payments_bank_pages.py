@@ -233,7 +233,7 @@ def test_what_does_not_fit_stands_first_with_what_to_do(outside: OutsideShop, ad
     ]
     page = ada.follow(upload(ada, report(batch.msg_id, now, *lines)))
     assert "Somebody has to look into this" in page.words
-    assert "1 paid, 4 to look into" in page.words
+    assert "1 paid 4 to look into" in page.words
     rows = rows_of(page)
     assert "Paid The refund is confirmed" in rows[-1]
     told = " ".join(rows[:-1])
@@ -243,7 +243,7 @@ def test_what_does_not_fit_stands_first_with_what_to_do(outside: OutsideShop, ad
     assert f"{'f' * 32} Settled (ACSC)" in told
     assert "No such payment This desk has ordered no payment with this number." in told
     page = ada.get("/payments/bank")
-    assert "1 paid, 4 to look into" in page.words
+    assert "1 paid 4 to look into" in page.words
     assert "do not fit our payments: 4." in ada.get("/payments").words
 
 
@@ -417,3 +417,14 @@ def test_a_refund_that_came_back_is_linked_from_its_report(outside: OutsideShop,
     url = next(link for link in links(page) if link.startswith("/refunds/"))
     assert outside.shop.refund_of(certificate).number in ada.get(url).words
     assert Event.COMPLETE_REFUND not in [row.event for row in outside.shop.history(certificate)]
+
+
+def test_a_file_that_the_bank_answers_was_taken_there_somehow(outside: OutsideShop, ada: Browser) -> None:
+    first, _ = ordered(outside, 2)
+    (batch,) = outside.files.make()
+    assert "that nobody has taken to the bank yet: 1." in ada.get("/payments").words
+    upload(ada, report(batch.msg_id, outside.shop.clock(), line(order_of(outside, first), "ACSC")))
+    page = ada.get("/payments/bank")
+    assert "With the bank" in page.words
+    assert "Not downloaded yet" not in page.words
+    assert "nobody has taken" not in ada.get("/payments").words

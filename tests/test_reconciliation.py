@@ -92,7 +92,7 @@ def test_the_file_is_safe_to_open_in_a_spreadsheet() -> None:
         "'-1.00 CNY",
         "2026-05-04T17:00:00+08:00",
         "'@SUM(1)",
-        "In the provider's records, but no refund of this desk. Find out who made it.",
+        "In the provider’s records, but no refund of this desk. Find out who made it.",
     ]
 
 
@@ -179,5 +179,5 @@ def test_what_we_heard_of_days_later_is_found_in_the_earlier_statement(outside: 
 def test_days_that_are_not_compared_do_not_come_in(outside: OutsideShop) -> None:
     assert outside.settle(outside.approved(PaymentMethod.ALIPAY)) == State.REFUNDED
     before = compared(outside, PaymentMethod.ALIPAY, DAY - timedelta(days=1))
-    assert before.missing.startswith("Alipay has no bill for 2026-05-03, or not yet.")
+    assert before.missing.startswith("Alipay has no bill for 3 May 2026, or not yet.")
     assert compared(outside, PaymentMethod.BALANCE, DAY).compared == 0

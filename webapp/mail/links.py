@@ -37,6 +37,10 @@ class Links:
         """What waits for reviewers."""
         return f"{self.base}/review"
 
+    def outbox(self) -> str:
+        """What the desk owes the outside, for administrators."""
+        return f"{self.base}/outbox"
+
     def preferences(self) -> str:
         """Where somebody chooses which mails they get."""
         return f"{self.base}/account/mail"

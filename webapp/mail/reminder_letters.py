@@ -9,7 +9,7 @@ from webapp.effects.words import hindered
 from webapp.hindrances import Hindrance
 from webapp.mail.about import About, Letter, Obsolete, outlook_words
 from webapp.mail.models import MailKind
-from webapp.mail.reminders import expiry_of, overdue_reviews, slow_revocations, window_of
+from webapp.mail.reminders import expiry_of, overdue_reviews, overdue_verifications, slow_revocations, window_of
 
 LONGEST_LIST = 20
 """How many cases a mail to the vendor's own people names."""
@@ -73,31 +73,49 @@ def _expiring(about: About) -> Letter:
 
 
 def _review_overdue(about: About) -> Letter:
-    late = overdue_reviews(about.session, about.now, about.policy)
-    if not late:
+    refunds = overdue_reviews(about.session, about.now, about.policy)
+    verifications = overdue_verifications(about.session, about.now, about.policy)
+    if not refunds and not verifications:
         raise Obsolete("No review is overdue any more.")
-    count = len(late)
-    subject = (
-        say("1 refund application is overdue")
-        if count == 1
-        else say("{count} refund applications are overdue", count=count)
-    )
-    return Letter(
-        subject,
-        say("The answer that was promised is late."),
+    promised = tuple(
         (
-            say("These customers were promised an answer by a day that has passed. Please decide, the oldest first."),
-            *_and_more(count),
+            say("{domain} ({number})", domain=display_name(certificate.domain), number=refund.number),
+            say("{amount}, promised by {latest}", amount=refund.amount, latest=refund.latest),
+        )
+        for refund, certificate in refunds
+    )
+    expected = tuple(
+        (
+            say("{domain}", domain=display_name(certificate.domain)),
+            say("verification, to be done by {due_at}", due_at=due_at),
+        )
+        for certificate, due_at in verifications
+    )
+    promises = say("These customers were promised an answer by a day that has passed. Please decide, the oldest first.")
+    targets = say("Verifications should be decided within two business days. These wait for a reviewer for longer.")
+    return Letter(
+        _overdue(len(refunds), len(verifications)),
+        say("The answer that was promised is late.") if refunds else say("Verifications are late."),
+        (
+            *((promises,) if refunds else ()),
+            *((targets,) if verifications else ()),
+            *_and_more(len(refunds) + len(verifications)),
         ),
-        tuple(
-            (
-                say("{domain} ({number})", domain=display_name(certificate.domain), number=refund.number),
-                say("{amount}, promised by {latest}", amount=refund.amount, latest=refund.latest),
-            )
-            for refund, certificate in late[:LONGEST_LIST]
-        ),
+        (*promised, *expected)[:LONGEST_LIST],
         links=((say("Open the review queue"), about.links.queue()),),
     )
+
+
+def _overdue(refunds: int, verifications: int) -> Sentence:
+    if refunds and verifications:
+        return say("{count} reviews are overdue", count=refunds + verifications)
+    if verifications == 1:
+        return say("1 verification is overdue")
+    if verifications:
+        return say("{count} verifications are overdue", count=verifications)
+    if refunds == 1:
+        return say("1 refund application is overdue")
+    return say("{count} refund applications are overdue", count=refunds)
 
 
 def _revocation_slow(about: About) -> Letter:
@@ -124,7 +142,10 @@ def _revocation_slow(about: About) -> Letter:
             )
             for one in late[:LONGEST_LIST]
         ),
-        links=((say("See the oldest"), about.links.certificate(late[0].id)),),
+        links=(
+            (say("See the oldest"), about.links.certificate(late[0].id)),
+            (say("See in the outbox what is tried and when"), about.links.outbox()),
+        ),
     )
 
 

@@ -2,8 +2,8 @@
 
 Each look is a function of (session, now, policy) that answers with what is to be told; :func:`add_reminders` makes
 mails of it. An occasion is told once, however often and by however many workers it is looked for. When its turn comes
-a mail asks :func:`window_of`, :func:`expiry_of`, :func:`overdue_reviews` or :func:`slow_revocations` again, so nobody
-is reminded of what is done already.
+a mail asks :func:`window_of`, :func:`expiry_of`, :func:`overdue_reviews`, :func:`overdue_verifications` or
+:func:`slow_revocations` again, so nobody is reminded of what is done already.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +23,7 @@ from webapp.certificates.models import Certificate, Purchase
 from webapp.mail.models import Mail, MailKind
 from webapp.mail.plan import add_once, new_mail
 from webapp.refunds.models import Refund
+from webapp.review.queries import verification_due
 
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
 WINDOW_LEADS = ((DAY, MailKind.WINDOW_DAY), (WEEK, MailKind.WINDOW_WEEK))
@@ -180,8 +181,8 @@ def _due(leads: tuple[tuple[timedelta, MailKind], ...], left: timedelta, whole: 
 
 
 def late_reviews(session: Session, now: datetime, policy: RefundPolicy) -> Iterator[Reminder]:
-    """Tell every reviewer, once a day, that promised days have passed."""
-    if overdue_reviews(session, now, policy):
+    """Tell every reviewer, once a day, that promised days have passed, or the desk's own target for verifications."""
+    if overdue_reviews(session, now, policy) or overdue_verifications(session, now, policy):
         yield from _daily(session, MailKind.REVIEW_OVERDUE, REVIEWERS, now, policy)
 
 
@@ -219,6 +220,21 @@ def overdue_reviews(session: Session, now: datetime, policy: RefundPolicy) -> li
         for refund, certificate in rows
         if is_overdue(Promise(refund.soonest, refund.latest), now, policy.zone)
     ]
+
+
+def overdue_verifications(session: Session, now: datetime, policy: RefundPolicy) -> list[tuple[Certificate, datetime]]:
+    """Submissions that wait for a reviewer although their time has passed, each with when that was; the oldest first.
+
+    Only those for which the system has done its part: while it still looks at the domain, the move is the customer's.
+    """
+    rows = session.exec(
+        select(Certificate)
+        .where(Certificate.state == State.SUBMITTED, col(Certificate.due_at).is_(None))
+        .order_by(col(Certificate.submitted_at), col(Certificate.id))
+        .options(*_without_papers())
+    )
+    known = ((one, verification_due(one.submitted_at or one.state_since, policy)) for one in rows)
+    return [(one, due_at) for one, due_at in known if due_at <= now]
 
 
 def slow_revocations(session: Session, now: datetime) -> list[Certificate]:

@@ -39,7 +39,8 @@ GROUPS = {
     MailGroup.DUTIES: (
         phrase("Notices about late work"),
         phrase(
-            "Once a day, when refund applications wait longer than was promised, or a revocation longer than it may."
+            "Once a day, when refund applications or verifications wait longer than they should, or a revocation "
+            "longer than it may."
         ),
         phrase("What waits for you stands in the review queue in any case."),
         phrase("We send you no more notices about late work."),

@@ -104,8 +104,14 @@ def report(report_id: str) -> Response:
         known = bank_queries.known_refunds(session, numbers)
         payments = bank_queries.payments_by_number(session, numbers)
     rows = present_bank.line_rows(lines, payments, known)
-    came, summary = present_bank.came_words(received), present_bank.summary_words(received)
-    return live_page("payments/report.html", received=received, came=came, summary=summary, rows=rows)
+    return live_page(
+        "payments/report.html",
+        received=received,
+        came=present_bank.came_words(received),
+        summary=present_bank.summary_words(received),
+        to_look_at=present_bank.look_words(received),
+        rows=rows,
+    )
 
 
 def _bank() -> OnlineBank:

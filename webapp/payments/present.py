@@ -156,7 +156,9 @@ NOTIFICATION_EFFECTS = {
     ),
     NotificationEffect.MISMATCH: (
         Mark("warn", "triangle-alert", phrase("Does not match")),
-        phrase("It names another order or amount than the refund has, so nothing was done. Look the refund up there."),
+        phrase(
+            "It names another order or amount than the refund has, so nothing was done. Look it up at the provider."
+        ),
     ),
 }
 

@@ -143,7 +143,9 @@ def file_rows(page: Page[Sent], settings: BankSettings) -> list[FileRow]:
 def _file_mark(one: Sent, settings: BankSettings) -> Mark:
     if not one.counts[BankStatus.ORDERED]:
         return Mark("good", "check-check", _("Answered"))
-    if one.batch.exported_at is not None:
+    # Whatever way it got there: a bank that answers has it.
+    is_answered = one.counts.total() > one.counts[BankStatus.ORDERED]
+    if one.batch.exported_at is not None or is_answered:
         return Mark("progress", "hourglass", _("With the bank"))
     if settings.folder is None:
         return Mark("warn", "triangle-alert", _("Not downloaded yet"))
@@ -170,7 +172,7 @@ class ReportRow:
     received_at: datetime
     came: str
     summary: str
-    to_look_at: int
+    to_look_at: str
 
 
 def report_rows(page: Page[Received]) -> list[ReportRow]:
@@ -182,7 +184,7 @@ def report_rows(page: Page[Received]) -> list[ReportRow]:
             received_at=one.report.received_at,
             came=came_words(one),
             summary=summary_words(one),
-            to_look_at=one.to_look_at,
+            to_look_at=look_words(one),
         )
         for one in page.rows
     ]
@@ -204,8 +206,14 @@ SUMMARY_WORDS = {
 def summary_words(one: Received) -> str:
     """What a report's lines came to, in a few words."""
     told = [_(text, count=one.counts[effect]) for effect, text in SUMMARY_WORDS.items() if one.counts[effect]]
-    told += [_("{count} to look into", count=one.to_look_at)] if one.to_look_at else []
-    return words().show(told) if told else _("No payment in it")
+    if not told and not one.to_look_at:
+        return _("No payment in it")
+    return words().show(told) if told else ""
+
+
+def look_words(one: Received) -> str:
+    """How many lines somebody has to look into, in a few words; nothing where there is none."""
+    return _("{count} to look into", count=one.to_look_at) if one.to_look_at else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from webapp.payments.models_books import ComparisonStatus, DailyComparison, Dail
 from webapp.payments.models_outside import (
     NEEDS_A_LOOK,
     BankBatch,
+    BankPayment,
     BankReport,
     BankReportLine,
+    BankStatus,
     NotificationEffect,
     ProviderNotification,
 )
@@ -63,7 +65,12 @@ def concerns(session: Session, now: datetime, *, by_hand: bool) -> dict[Concern,
         ),
     }
     if by_hand:
-        counts[Concern.FILES] = select(func.count()).select_from(BankBatch).where(col(BankBatch.exported_at).is_(None))
+        # Whatever way it got there: a bank that answers has it.
+        answered = select(BankPayment.batch_id).where(
+            col(BankPayment.batch_id).is_not(None), BankPayment.status != BankStatus.ORDERED
+        )
+        files = select(func.count()).select_from(BankBatch).where(col(BankBatch.id).not_in(answered))
+        counts[Concern.FILES] = files.where(col(BankBatch.exported_at).is_(None))
     found = {concern: session.exec(counts[concern]).one() for concern in Concern if concern in counts}
     return {concern: count for concern, count in found.items() if count}
 
