@@ -40,7 +40,7 @@ def running_console(folder: Path, **more: str) -> Iterator[Console]:
         stderr=log,
     )
     try:
-        eventually(lambda: b"is open at" in (folder / "log").read_bytes(), 60)
+        eventually(lambda: b"is open at" in (folder / "log").read_bytes(), 180)
         yield Console(f"http://127.0.0.1:{port}", folder)
     finally:
         end(process)

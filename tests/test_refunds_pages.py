@@ -24,14 +24,14 @@ def element(page: Page, key: str) -> Any:
     return next(node for node in page.tree.iter() if node.get("id") == key)
 
 
-def steps(page: Page) -> list[str]:
+def steps(page: Any) -> list[str]:
     """The steps with what stands before each for a screen reader: ``Done: Applied``."""
     (found,) = [node for node in page.tree.iter("ol") if node.get("class") == "steps"]
     labels = [node for node in found.iter("p") if node.get("class") == "step__label"]
     return ["".join(node.itertext()) for node in labels]
 
 
-def badge(page: Page) -> str:
+def badge(page: Any) -> str:
     head = next(node for node in page.tree.iter("header") if node.get("class") == "panel__head")
     (found,) = [node for node in head.iter("span") if "badge" in node.get("class", "")]
     return "".join(found.itertext())
