@@ -13,7 +13,7 @@ from sqlmodel import Session, col, delete, func, select, update
 from certlifecycle import PRESETS, SYSTEM, Event, EventRefused, State
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
 from webapp.desk import WORKER, By
-from webapp.due import pause_after
+from webapp.due import GRACE, pause_after
 from webapp.errors import NotFound, Superseded
 from webapp.recording import Application, Payment, Submission
 from webapp.refunds.models import Outcome, Refund, RefundApproval, RefundReason
@@ -331,11 +331,11 @@ def test_overdue_work_is_handed_in_again_with_pauses(any_shop: Shop) -> None:
     any_shop.desk.work = queue
     certificate = any_shop.certificate_in(State.VERIFIED)
     start = any_shop.clock()
-    assert any_shop.desk.retry_overdue(start - timedelta(seconds=1)) == 0
-    assert any_shop.desk.retry_overdue(start) == 1
+    assert any_shop.desk.retry_overdue(start + GRACE - timedelta(seconds=1)) == 0
+    assert any_shop.desk.retry_overdue(start + GRACE) == 1
     retried = any_shop.get(certificate.id)
-    assert (retried.attempts, retried.due_at) == (2, start + timedelta(seconds=2))
-    assert any_shop.desk.retry_overdue(start) == 0
+    assert (retried.attempts, retried.due_at) == (2, start + timedelta(seconds=2) + GRACE)
+    assert any_shop.desk.retry_overdue(start + GRACE) == 0
     assert queue.keys == [
         f"check_domain-{certificate.id}-2-1",
         f"issue-{certificate.id}-3-1",
@@ -353,7 +353,7 @@ def test_several_reconcilers_hand_overdue_work_in_once(any_shop: Shop) -> None:
     any_shop.certificate_in(State.VERIFIED)
     queue.keys.clear()
     now = any_shop.clock()
-    found = together(*[lambda: any_shop.desk.retry_overdue(now)] * 4)
+    found = together(*[lambda: any_shop.desk.retry_overdue(now + GRACE)] * 4)
     assert sum(found) == 1  # type: ignore[arg-type]
     assert len(queue.keys) == 1
 
@@ -364,6 +364,9 @@ def test_postponed_work_waits_and_says_why(any_shop: Shop) -> None:
     any_shop.desk.postpone(certificate.id, certificate.version, later, "The authority is busy.")
     waiting = any_shop.get(certificate.id)
     assert (waiting.due_at, waiting.work_error) == (later, "The authority is busy.")
+    # Nobody has it in hand meanwhile, so it is looked at again when it was put off to, and not later.
+    assert any_shop.desk.retry_overdue(later - timedelta(seconds=1)) == 0
+    assert any_shop.desk.retry_overdue(later) == 1
     # Too late for a certificate that has moved on.
     any_shop.fire(certificate, Event.ISSUE)
     any_shop.desk.postpone(certificate.id, certificate.version, later, "The authority is busy.")

@@ -28,10 +28,10 @@ from webapp.authorities.port import AuthorityUnavailable, StatusKind
 from webapp.certificates.models import Certificate, Channel, PaymentMethod
 from webapp.db import Database, make_engine
 from webapp.desk import Desk
-from webapp.due import WORK_DUE_IN, pause_after
+from webapp.due import GRACE, WORK_DUE_IN, pause_after
 from webapp.effects import Effects
 from webapp.effects.queue import configuration
-from webapp.effects.worker import GRACE, reconcile
+from webapp.effects.worker import reconcile
 from webapp.errors import NotFound
 
 
@@ -294,7 +294,7 @@ def test_work_that_takes_weeks_is_still_looked_at(shop: Shop) -> None:
     set_by_hand(shop, certificate, attempts=100_000)
     now = shop.clock.advance(minutes=1)
     assert shop.desk.retry_overdue(now) == 1
-    assert shop.get(certificate.id).due_at == now + timedelta(minutes=15)
+    assert shop.get(certificate.id).due_at == now + timedelta(minutes=15) + GRACE
 
 
 def test_work_that_is_done_while_overdue_work_is_handed_in_is_left_alone(

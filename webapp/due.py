@@ -4,7 +4,7 @@ The state of a certificate says what is due; the queue only makes it prompt. Not
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,10 @@ WORK_DUE_IN = {
 """What the system owes while a certificate rests in a state. The state is the truth; the queue only makes it prompt."""
 
 
+GRACE = timedelta(seconds=10)
+"""How long the queue gets with an attempt before the reconciler takes it for lost."""
+
+
 class DueWork:
     """What is owed, whatever made it due."""
 
@@ -34,24 +38,19 @@ class DueWork:
         self.work = work
         self.clock = clock
 
-    def retry_overdue(self, older_than: datetime, limit: int = 100) -> int:
+    def retry_overdue(self, now: datetime, limit: int = 100) -> int:
         """Hand in again what should have been done by now; returns how many. Called by the reconciler.
 
         Whatever became of the earlier attempt, effects are idempotent, so one too many does no harm.
         """
-        overdue = (
-            select(Certificate.id)
-            .where(col(Certificate.due_at) <= older_than)
-            .order_by(col(Certificate.due_at))
-            .limit(limit)
-        )
+        overdue = select(Certificate.id).where(_is_overdue(now)).order_by(col(Certificate.due_at)).limit(limit)
         with self.database.reading() as session:
             waiting = session.exec(overdue).all()
-        return sum(self._retry(certificate_id, older_than) for certificate_id in waiting)
+        return sum(self._retry(certificate_id, _is_overdue(now)) for certificate_id in waiting)
 
     def look_now(self, certificate_id: str) -> bool:
         """Have what is due looked at now rather than at its time; returns whether anything was due."""
-        return self._retry(certificate_id, datetime.max.replace(tzinfo=UTC))
+        return self._retry(certificate_id, col(Certificate.due_at).is_not(None))
 
     def postpone(
         self,
@@ -103,11 +102,9 @@ class DueWork:
             key = f"{kind}-{certificate.id}-{certificate.version}-{certificate.attempts}"
             self.work.enqueue(session, kind, certificate.id, key)
 
-    def _retry(self, certificate_id: str, older_than: datetime) -> bool:
+    def _retry(self, certificate_id: str, condition: sa.ColumnElement[bool]) -> bool:
         with self.database.writing() as session:
-            certificate = session.exec(
-                select(Certificate).where(Certificate.id == certificate_id, col(Certificate.due_at) <= older_than)
-            ).first()
+            certificate = session.exec(select(Certificate).where(Certificate.id == certificate_id, condition)).first()
             if certificate is None:
                 # Done, or handed in by another reconciler, since it was found.
                 return False
@@ -119,7 +116,7 @@ class DueWork:
                     col(Certificate.attempts) == certificate.attempts,
                 )
                 .values(
-                    due_at=self.clock() + pause_after(certificate.attempts),
+                    due_at=self.clock() + pause_after(certificate.attempts) + GRACE,
                     attempts=certificate.attempts + 1,
                 )
             )
@@ -134,6 +131,13 @@ class DueWork:
         if hindrance is not None and hindrance.is_failure:
             since = sa.func.coalesce(Certificate.failing_since, sa.literal(self.clock(), UtcDateTime))
         return {"hindrance": hindrance, "failing_since": since}
+
+
+def _is_overdue(now: datetime) -> sa.ColumnElement[bool]:
+    """What nobody has in hand any more: what was put off until now, and what the queue has had time enough for."""
+    # What was put off says why; what has just become due says nothing yet, and is with the queue.
+    put_off = sa.and_(col(Certificate.due_at) <= now, col(Certificate.work_error).is_not(None))
+    return sa.or_(col(Certificate.due_at) <= now - GRACE, put_off)
 
 
 def pause_after(attempts: int) -> timedelta:

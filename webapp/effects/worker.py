@@ -6,7 +6,7 @@
 import logging
 import signal
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import FrameType
 
 from dbos import DBOS
@@ -24,8 +24,6 @@ from webapp.payments.rounds import rounds
 
 log = logging.getLogger("desk.worker")
 
-GRACE = timedelta(seconds=10)
-"""How long the queue gets before the reconciler takes work for lost."""
 QUEUE_POLLING_SECONDS = 0.2
 JOBS_AT_ONCE = 2
 """How many jobs one worker has in hand; the others wait for their turn, which comes soon."""
@@ -98,7 +96,7 @@ class Worker:
 def reconcile(desk: Desk, now: datetime) -> int:
     """Hand overdue work in again and return how much it was. Whatever goes wrong, it is tried again next time."""
     try:
-        found = desk.retry_overdue(now - GRACE)
+        found = desk.retry_overdue(now)
     except Exception:
         # Without this loop lost work would stay lost, so nothing may end it: no database that is away, no defect.
         log.exception("The reconciler could not hand overdue work in; it tries again.")
