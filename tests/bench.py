@@ -17,13 +17,14 @@ from pathlib import Path
 from statistics import median
 
 import sqlalchemy as sa
+from filled import fill
 from flask import Flask
 from postgres import start_postgres
 from shop import START, Shop, test_settings
 from sqlmodel import col, select
 
 from certlifecycle import PRESETS, Actor, Case, Event, Facts, Money, Role, State, advance, may_do, verdict
-from webapp.certificates.models import Certificate, PaymentMethod, Purchase
+from webapp.certificates.models import Certificate
 from webapp.certificates.queries import ListPage, list_page
 from webapp.certificates.search import Search
 from webapp.columns import new_id
@@ -182,43 +183,6 @@ def by_offset(session: sa.orm.Session, offset: int) -> object:
     """What a page far down costs where rows are skipped instead of found."""
     newest = (col(Certificate.created_at).desc(), col(Certificate.id).desc())
     return session.execute(sa.select(Certificate.id).order_by(*newest).offset(offset).limit(25)).all()
-
-
-def fill(shop: Shop, number: int) -> None:
-    """So many more paid orders, written in one go."""
-    purchases, certificates = [], []
-    for place in range(number):
-        key, at = new_id(), START - timedelta(minutes=place)
-        purchases.append(
-            Purchase(
-                id=key,
-                number=f"B-{key[:12]}",
-                customer_id=shop.alice.id,
-                product="dv",
-                product_name="DV certificate",
-                validity_days=200,
-                amount_minor=26800,
-                currency="CNY",
-                payment_method=PaymentMethod.BALANCE,
-                payment_reference=key,
-                paid_at=at,
-                created_at=at,
-            ).model_dump()
-        )
-        certificates.append(
-            Certificate(
-                purchase_id=key,
-                customer_id=shop.alice.id,
-                domain=f"{key[:8]}.example.com",
-                names=[f"{key[:8]}.example.com"],
-                state=State.PENDING,
-                created_at=at,
-                state_since=at,
-            ).model_dump()
-        )
-    with shop.database.writing() as session:
-        session.execute(sa.insert(Purchase), purchases)
-        session.execute(sa.insert(Certificate), certificates)
 
 
 def main() -> int:

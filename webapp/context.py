@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Flask, g, request, url_for
 from sqlmodel import Session, col, func, select
 
@@ -11,6 +12,7 @@ from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.catalogue import product_words
 from webapp.certificates.models import Certificate, History
+from webapp.counting import counted
 from webapp.htmx import wants_fragment
 from webapp.jobs.models import Job
 from webapp.jobs.queries import under_way
@@ -113,6 +115,7 @@ def jobs_under_way(viewer: Account | None) -> Sequence[Job]:
 
 
 def how_much_waits(session: Session) -> int:
-    """How many certificates wait for a reviewer."""
-    waiting = (State.SUBMITTED, State.REFUND_REQUESTED)
-    return session.exec(select(func.count()).select_from(Certificate).where(col(Certificate.state).in_(waiting))).one()
+    """How many certificates wait for a reviewer, those of each state as far as :mod:`~webapp.counting` goes."""
+    state, by_age = col(Certificate.state), col(Certificate.state_since)
+    waiting = (counted(Certificate, state == one, along=by_age) for one in (State.SUBMITTED, State.REFUND_REQUESTED))
+    return int(sum(session.execute(sa.select(*waiting)).one()))

@@ -24,6 +24,7 @@ from markupsafe import Markup, escape
 
 from certlifecycle import SYSTEM, Event, Money, Sentence, State, phrase
 from webapp import vocabulary
+from webapp.counting import MOST
 from webapp.locales.catalogues import ENGLISH, Catalogue
 from webapp.retelling import Recogniser, Stored
 from webapp.vocabulary import AGO, AHEAD, LEFT, Span
@@ -195,6 +196,18 @@ class Wording:
         """A number with the language's separators: ``26,800``."""
         return format_decimal(value, locale=self.locale)
 
+    def counted(self, value: int, *, is_more: bool = False) -> str:
+        """How many there are, as far as they were counted: ``9,999+``; ``is_more`` says so of a smaller number."""
+        return self.gettext("{number}+", number=self._told(value)) if is_more or value > MOST else self.number(value)
+
+    def counted_aloud(self, value: int, *, is_more: bool = False) -> str:
+        """The same for whoever hears it: ``more than 9,999``."""
+        told = self._told(value)
+        return self.gettext("more than {number}", number=told) if is_more or value > MOST else told
+
+    def _told(self, value: int) -> str:
+        return self.number(min(value, MOST))
+
     def money(self, money: Money) -> str:
         """An amount with its currency: ``268.00 CNY``, ``¥268.00``."""
         # Translators: #,##0.00 is the amount, ¤ the currency's sign and ¤¤ its code.
@@ -309,8 +322,8 @@ def actor_name(name: str) -> str:
 def install(app: Flask, wording: Wording, choose: Callable[[], Wording] | None = None) -> None:
     """Give the templates their words: those that ``choose`` finds for whoever asks, or the same for everybody.
 
-    The filters ``instant``, ``day``, ``money``, ``number``, ``listed``, ``told`` (a stored text) and ``say`` answer
-    plain text. ``_``,
+    The filters ``instant``, ``day``, ``money``, ``number``, ``counted``, ``counted_aloud``, ``listed``, ``told`` (a
+    stored text) and ``say`` answer plain text. ``_``,
     ``ngettext`` and ``pgettext`` escape a text and its values where the template is HTML; a value that is markup
     already stays as it is.
     """
@@ -321,6 +334,8 @@ def install(app: Flask, wording: Wording, choose: Callable[[], Wording] | None =
         brief_day=lambda value: words().brief_day(value),
         money=lambda minor, currency: words().money(Money(minor, currency)),
         number=lambda value: words().number(value),
+        counted=lambda value, is_more=False: words().counted(value, is_more=is_more),
+        counted_aloud=lambda value, is_more=False: words().counted_aloud(value, is_more=is_more),
         say=lambda sentence: words().say(sentence),
         told=lambda text: words().retell(text),
         listed=lambda several: words().show(list(several)),
@@ -336,6 +351,7 @@ def install(app: Flask, wording: Wording, choose: Callable[[], Wording] | None =
         EVENT_WORDS=EVENT_WORDS,
         ROLE_WORDS=ROLE_WORDS,
         happened=happened,
+        MOST_COUNTED=MOST,
     )
 
 

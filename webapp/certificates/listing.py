@@ -18,6 +18,7 @@ from webapp.certificates.queries import PAGE_SIZE, Counts, Listed, ListPage
 from webapp.certificates.saved import SavedSearch
 from webapp.certificates.search import NEWEST, STATES_ON, Order, Place, Search, Sort, Tab
 from webapp.certificates.sorting import sorts_on
+from webapp.counting import MOST
 from webapp.wording import STATE_WORDS, Vocabulary, _, ngettext, words
 
 list_address = partial(url_for, "certificates.list_certificates")
@@ -225,7 +226,7 @@ def list_view(page: ListPage, search: Search, viewer: Account, now: datetime, po
         sorts=_sorts(tab, search, policy),
         rows=rows(page.rows, viewer, now, policy),
         count=found,
-        summary=ngettext("{count} certificate", "{count} certificates", found),
+        summary=_summary(found),
         order=_(SORT_WORDS[search.order]),
         many=[(event, _(label)) for event, label in MANY[tab]] if is_customer else [],
         all_found=found if found > PAGE_SIZE else None,
@@ -235,6 +236,12 @@ def list_view(page: ListPage, search: Search, viewer: Account, now: datetime, po
         last=address(args, page="last") if page.older else None,
         empty=None if page.rows else _empty(page.counts, tab, search, viewer),
     )
+
+
+def _summary(found: int) -> str:
+    if found > MOST:
+        return _("More than {number} certificates", number=words().number(MOST))
+    return ngettext("{count} certificate", "{count} certificates", found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +349,7 @@ def _nothing_found(counts: Counts, tab: Tab, search: Search) -> Empty:
         actions.insert(
             0,
             (
-                _("Show {count} on {tab}", count=counts.on(other), tab=TAB_WORDS[other]),
+                _("Show {count} on {tab}", count=words().counted(counts.on(other)), tab=TAB_WORDS[other]),
                 address({"tab": other.value, "q": search.text}),
             ),
         )

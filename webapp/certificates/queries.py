@@ -14,6 +14,7 @@ from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, History, Purchase
 from webapp.certificates.search import Place, Search, Tab
 from webapp.certificates.sorting import Segment, backwards, segments
+from webapp.counting import MOST, counted
 from webapp.desk import File
 from webapp.errors import NotFound
 from webapp.refunds.models import Refund
@@ -24,7 +25,10 @@ PAGE_SIZE = 25
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many certificates the text finds on each tab, and how many of them the filter by state leaves."""
+    """How many certificates the text finds on each tab, and how many of them the filter by state leaves.
+
+    They are counted as far as :mod:`~webapp.counting` goes.
+    """
 
     unsigned: int
     signed: int
@@ -213,7 +217,8 @@ class _Pages:
 
     def before(self, place: Place | None, found: int) -> Continued | None:
         """The page that ends before a place, or the last of all; ``None`` where it is the first, which is full."""
-        size = PAGE_SIZE if place else (found - 1) % PAGE_SIZE + 1
+        # Of a list too long to be counted the last page is a full one.
+        size = PAGE_SIZE if place or found > MOST else (found - 1) % PAGE_SIZE + 1
         last = len(self.segments) - 1
         turned = replace(place, segment=last - place.segment) if place else None
         rows = [(last - number, row) for number, row in self._walk(backwards(self.segments), turned, size + 1)]
@@ -258,14 +263,12 @@ def _filter(search: Search, tab: Tab) -> sa.ColumnElement[bool]:
 
 
 def _count(session: Session, search: Search, viewer: Account) -> Counts:
-    # One pass over the index that the list itself uses; an aggregate with FILTER is understood by both databases.
-    tab = search.tab or Tab.UNSIGNED
-    statement = sa.select(
-        sa.func.count().filter(_on(Tab.UNSIGNED)),
-        sa.func.count().filter(_on(Tab.SIGNED)),
-        sa.func.count().filter(_filter(search, tab)),
-    )
-    unsigned, signed, found = session.execute(
-        statement.select_from(Certificate).where(visible_to(viewer), _matches(search))
-    ).one()
+    shown = search.tab or Tab.UNSIGNED
+    filters = [sa.and_(_on(tab), _matches(search)) for tab in Tab]
+    if search.state is not None:
+        filters.append(_filter(search, shown))
+    newest = col(Certificate.created_at)
+    numbers = sa.select(*(counted(Certificate, visible_to(viewer), one, along=newest) for one in filters))
+    unsigned, signed, *in_state = session.execute(numbers).one()
+    found = in_state[0] if in_state else (unsigned if shown is Tab.UNSIGNED else signed)
     return Counts(unsigned, signed, found)

@@ -81,7 +81,7 @@ def home_view(looked: Looked, desk: Desk, now: datetime, *, checks_domains: bool
         more=_more(needs),
         waiting=waiting[:MOST],
         more_waiting=_more(waiting),
-        has_any=bool(looked.counts),
+        has_any=any(looked.counts.values()),
         valid=looked.counts.get(State.ISSUED, 0),
         unsigned=sum(looked.counts.get(state, 0) for state in BEFORE_THE_ISSUE),
         refunded=looked.counts.get(State.REFUNDED, 0),

@@ -14,6 +14,7 @@ from certlifecycle import Basis, RefundPolicy, State
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Purchase
 from webapp.certificates.queries import Listed, rows_where
+from webapp.counting import counted
 from webapp.domaincontrol.models import DomainControl
 
 CLOSING = timedelta(days=7)
@@ -53,7 +54,8 @@ class Paper(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Everything that the start page shows. ``counts`` are all of a customer's certificates by state."""
+    """Everything that the start page shows. ``counts`` are all of a customer's certificates by state, those of each
+    state as far as :mod:`~webapp.counting` goes."""
 
     rows: Mapping[Kind, tuple[Listed, ...]]
     papers: Mapping[str, Paper]
@@ -66,17 +68,19 @@ def look(session: Session, owner: Account, now: datetime, policy: RefundPolicy) 
     found = {kind: _few(session, owner, *wanted(now, policy)) for kind, wanted in WANTED.items()}
     keys = [row.id for rows in found.values() for row in rows]
     mine = col(Certificate.customer_id) == owner.id
-    counts = session.execute(sa.select(col(Certificate.state), sa.func.count()).where(mine).group_by(Certificate.state))
-    soonest = sa.select(sa.func.min(col(Certificate.not_after))).where(
-        mine, col(Certificate.state) == State.ISSUED, col(Certificate.not_after) > now
-    )
+    state, ends = col(Certificate.state), col(Certificate.not_after)
+    numbers = (counted(Certificate, mine, state == one, along=col(Certificate.created_at)) for one in State)
+    soonest = sa.select(ends).where(mine, _ISSUED, ends > now).order_by(ends).limit(1)
     return Looked(
         found,
         _papers(session, keys),
-        {State(state): count for state, count in counts},
+        dict(zip(State, session.execute(sa.select(*numbers)).one(), strict=True)),
         session.execute(soonest).scalar(),
     )
 
+
+_ISSUED = sa.and_(col(Certificate.state) == State.ISSUED, col(Certificate.issued_at).is_not(None))
+"""What is issued has an issue date; said again, for only those that have one are sorted by their ends."""
 
 Wanted = tuple[sa.ColumnElement[bool], sa.UnaryExpression[Any]]
 
@@ -132,7 +136,7 @@ def _expiring(now: datetime, _policy: RefundPolicy) -> Wanted:
         )
         .exists()
     )
-    where = sa.and_(col(Certificate.state) == State.ISSUED, ends > now, ends <= now + EXPIRING, ~successor)
+    where = sa.and_(_ISSUED, ends > now, ends <= now + EXPIRING, ~successor)
     return where, ends.asc()
 
 

@@ -20,6 +20,7 @@ from sqlmodel import Session, col, func, select
 
 from certlifecycle import State
 from webapp.certificates.models import Certificate
+from webapp.counting import counted
 from webapp.due import WORK_DUE_IN
 from webapp.mail.models import Mail, MailStatus
 from webapp.work import Attempt
@@ -27,6 +28,7 @@ from webapp.work import Attempt
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE_SIZE = 50
 LONGEST_ATTEMPT = timedelta(minutes=15)
+MAILS_OWED = (MailStatus.DUE, MailStatus.GIVEN_UP)
 
 
 class Kind(StrEnum):
@@ -118,10 +120,15 @@ def counts(session: Session, running: Running, now: datetime) -> Counter[tuple[S
 
 
 def how_much_is_stuck(session: Session) -> int:
-    """How many entries fail or were given up: what an administrator should look at."""
-    failing = sa.select(sa.func.count()).where(_owed(), col(Certificate.failing_since).is_not(None))
-    mails = sa.select(sa.func.count()).where(_mails_owed(), col(Mail.hindrance).is_not(None))
-    return int(session.execute(failing).scalar_one()) + int(session.execute(mails).scalar_one())
+    """How many entries fail or were given up, as far as :mod:`~webapp.counting` goes: what an administrator should
+    look at."""
+    since = col(Certificate.failing_since)
+    failing = counted(Certificate, _owed(), since.is_not(None), along=since)
+    mails = (
+        counted(Mail, col(Mail.status) == one, col(Mail.hindrance).is_not(None), along=col(Mail.created_at))
+        for one in MAILS_OWED
+    )
+    return int(sum(session.execute(sa.select(failing, *mails)).one()))
 
 
 def entries(
@@ -192,7 +199,7 @@ def _among(keys: Collection[str]) -> sa.ColumnElement[bool]:
 
 
 def _mails_owed() -> sa.ColumnElement[bool]:
-    return col(Mail.status).in_((MailStatus.DUE, MailStatus.GIVEN_UP))
+    return col(Mail.status).in_(MAILS_OWED)
 
 
 def _standing_of_mail(now: datetime) -> sa.Case[Any]:
