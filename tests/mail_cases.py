@@ -119,6 +119,9 @@ CASES = {
         _aged(State.REVOKING, hours=25),
         ("www.example.com", "asked for on 4 May 2026, 17:00 CST. It is not finished yet."),
     ),
+    MailKind.HISTORY_HEAD: Case(
+        _in(State.PENDING), ("proves the history up to entry 1", "verify-history --head 1:", "4 May 2026, 17:00 CST")
+    ),
 }
 """Every kind: how it comes about, and what its reader has to find in it."""
 

@@ -18,6 +18,7 @@ from sqlmodel import Session, col, func, select
 from certlifecycle import REVIEWERS, Basis, Outlook, RefundPolicy, Role, State, Verdict, verdict
 from certlifecycle.calendar import Promise, is_overdue
 from webapp.accounts.models import Account
+from webapp.audit.heads import newest_head
 from webapp.certificates.facts import facts_of
 from webapp.certificates.models import Certificate, Purchase
 from webapp.mail.models import Mail, MailKind
@@ -254,4 +255,16 @@ def _without_papers() -> list[Any]:
     return [defer(cast(QueryableAttribute[Any], one)) for one in (Certificate.csr_pem, Certificate.chain_pem)]
 
 
-LOOKS: tuple[Look, ...] = (closing_windows, expiring_certificates, late_reviews, late_revocations)
+def heads_of_the_history(session: Session, now: datetime, policy: RefundPolicy) -> Iterator[Reminder]:
+    """Send every administrator, once a day, the head of the history, so that it lies where the desk cannot reach it."""
+    if newest_head(session) is not None:
+        yield from _daily(session, MailKind.HISTORY_HEAD, frozenset({Role.ADMIN}), now, policy)
+
+
+LOOKS: tuple[Look, ...] = (
+    closing_windows,
+    expiring_certificates,
+    late_reviews,
+    late_revocations,
+    heads_of_the_history,
+)
