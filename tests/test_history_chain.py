@@ -6,6 +6,8 @@ The tests take the database's triggers away first, as its owner could: the chain
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email import message_from_bytes
+from email.policy import SMTP
 from pathlib import Path
 from threading import Barrier
 
@@ -33,6 +35,7 @@ from webapp.audit.verify import Broken, Fault, Head, verify
 from webapp.certificates.models import Certificate, Channel, History
 from webapp.desk import WORKER, By
 from webapp.importing import import_orders
+from webapp.mail.office import open_office
 from webapp.migrating import migrate
 from webapp.migrations.triggers import allow_replacing
 
@@ -458,3 +461,25 @@ def test_a_policy_is_noted_when_it_is_another_one(shop: Shop) -> None:
     Trail(shop.database, other, daily(shop, shop.settings.history_heads), shop.clock).turn()
     assert [one.subject for one in noted()] == [shop.settings.policy.version, other.version]
     assert list(shop.settings.history_heads.iterdir())
+
+
+def test_every_administrator_is_sent_the_head_once_a_day(any_shop: Shop) -> None:
+    """As the worker's own post office does it; the mail holds what verify-history wants to be given."""
+    office = open_office(any_shop.parts, any_shop.settings.mail)
+    any_shop.account("annika", Role.ADMIN)
+    office.remind()
+    folder = any_shop.settings.mail.folder
+    assert office.send() == 0
+    any_shop.order()
+    for _ in range(3):
+        any_shop.clock.advance(hours=1)
+        office.remind()
+    assert office.send() == 2
+    told = [message_from_bytes(path.read_bytes(), policy=SMTP) for path in sorted(folder.rglob("*.eml"))]
+    assert sorted(str(one["To"]) for one in told) == ["Ada <ada@example.com>", "Annika <annika@example.com>"]
+    text = " ".join(told[0].get_body(("plain",)).get_content().split())
+    head = head_of(any_shop)
+    assert f"verify-history --head {head}" in text
+    any_shop.clock.advance(days=1)
+    office.remind()
+    assert office.send() == 2

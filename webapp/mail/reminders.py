@@ -54,9 +54,11 @@ class Reminder:
 Look = Callable[[Session, datetime, RefundPolicy], Iterator[Reminder]]
 
 
-def find_reminders(session: Session, now: datetime, policy: RefundPolicy) -> list[Reminder]:
-    """What there is to tell now and was not told before."""
-    found = [reminder for look in LOOKS for reminder in look(session, now, policy)]
+def find_reminders(
+    session: Session, now: datetime, policy: RefundPolicy, looks: Iterable[Look] | None = None
+) -> list[Reminder]:
+    """What there is to tell now and was not told before, by some looks or by all of :data:`LOOKS`."""
+    found = [reminder for look in (LOOKS if looks is None else looks) for reminder in look(session, now, policy)]
     known: set[tuple[str | None, str, str]] = set()
     occasions = sorted({one.occasion for one in found})
     for place in range(0, len(occasions), CHUNK):
@@ -261,10 +263,4 @@ def heads_of_the_history(session: Session, now: datetime, policy: RefundPolicy) 
         yield from _daily(session, MailKind.HISTORY_HEAD, frozenset({Role.ADMIN}), now, policy)
 
 
-LOOKS: tuple[Look, ...] = (
-    closing_windows,
-    expiring_certificates,
-    late_reviews,
-    late_revocations,
-    heads_of_the_history,
-)
+LOOKS: tuple[Look, ...] = (closing_windows, expiring_certificates, late_reviews, late_revocations)
