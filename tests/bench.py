@@ -24,11 +24,14 @@ from shop import START, Shop, test_settings
 from sqlmodel import col, select
 
 from certlifecycle import PRESETS, Actor, Case, Event, Facts, Money, Role, State, advance, may_do, verdict
+from webapp.audit.models import AuditKind
+from webapp.audit.record import record
 from webapp.certificates.models import Certificate
 from webapp.certificates.queries import ListPage, list_page
 from webapp.certificates.search import Search
 from webapp.columns import new_id
 from webapp.db import make_engine
+from webapp.desk import WORKER
 from webapp.migrating import migrate
 
 ROUNDS = 7
@@ -147,7 +150,15 @@ def door(shop: Shop, name: str) -> None:
     def fire() -> None:
         shop.fire(next(certificates), Event.SUBMIT)
 
-    contenders = {"one row, committed": bare, "submit: asked, told, queued, committed": fire}
+    def note() -> None:
+        with shop.database.writing() as session:
+            record(session, AuditKind.SIGNED_IN, WORKER, shop.clock())
+
+    contenders = {
+        "one row, committed": bare,
+        "one row of the audit trail, linked, committed": note,
+        "submit: asked, told, linked, queued, committed": fire,
+    }
     side_by_side(f"The door, on {name}", contenders, 0.05)
 
 

@@ -10,6 +10,7 @@ from sqlmodel import Session
 from certlifecycle import Event, State
 from webapp.certificates.models import Certificate, PaymentMethod
 from webapp.mail.models import Mail, MailKind
+from webapp.mail.reminders import add_reminders, find_reminders, heads_of_the_history
 from webapp.payments.models import Payout, PayoutStatus
 from webapp.recording import Payment, Refusal
 
@@ -79,6 +80,14 @@ def _aged(state: State, **age: float) -> Callable[[MailShop], Certificate]:
     return make
 
 
+def _head(post: MailShop) -> Certificate:
+    certificate = post.shop.certificate_in(State.PENDING)
+    with post.shop.database.writing() as session:
+        found = find_reminders(session, post.shop.clock(), post.shop.settings.policy, (heads_of_the_history,))
+        add_reminders(session, found, post.shop.clock(), "example.com")
+    return certificate
+
+
 WINDOW_CLOSES = "3 Jun 2026, 17:00 CST"
 APPLIED_FACTS = ("268.00 CNY", "your balance in this shop", "Friday, 8 May 2026", "Monday, 11 May 2026")
 
@@ -118,6 +127,9 @@ CASES = {
     MailKind.REVOCATION_SLOW: Case(
         _aged(State.REVOKING, hours=25),
         ("www.example.com", "asked for on 4 May 2026, 17:00 CST. It is not finished yet."),
+    ),
+    MailKind.HISTORY_HEAD: Case(
+        _head, ("proves the history up to entry 1", "verify-history --head 1:", "4 May 2026, 17:00 CST")
     ),
 }
 """Every kind: how it comes about, and what its reader has to find in it."""

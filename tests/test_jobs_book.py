@@ -187,7 +187,7 @@ def test_a_job_that_ends_in_the_middle_of_a_step_is_let_go_quietly(any_shop: Sho
 
     class Meets:
         def step(self, grip: Grip) -> None:
-            any_shop.parts.jobs.stop(grip.job.id, any_shop.ada)
+            any_shop.parts.jobs.stop(grip.job.id, By(any_shop.ada.actor, Channel.WEB))
             raise meets.pop()
 
     for _ in range(2):

@@ -17,6 +17,7 @@ from werkzeug.test import encode_multipart
 from certlifecycle import Role
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
+from webapp.desk import By
 from webapp.importing import ACCOUNT_FIELDS, BATCH, FIELDS, LARGEST_FILE, Table, import_orders
 from webapp.jobs import import_orders as importing
 from webapp.jobs.import_orders import KIND, LAID_BY, MOST_PROBLEMS, MOST_ROWS, ImportOrders, start_import
@@ -172,7 +173,7 @@ def test_a_stop_before_the_end_takes_nothing_in(any_shop: Shop) -> None:
     turns = iter([False, False, False, True])
     executor(any_shop, is_stopping=lambda: next(turns)).run(job_id, key_of(job_of(any_shop, job_id)))
     assert job_of(any_shop, job_id).doing is not None
-    any_shop.parts.jobs.stop(job_id, any_shop.ada)
+    any_shop.parts.jobs.stop(job_id, By(any_shop.ada.actor, Channel.WEB))
     page = any_shop.browser(any_shop.ada).get(f"/jobs/{job_id}")
     assert "Stopped by Ada. Nothing of the file is taken in." in page.words
     assert "What is wrong" not in page.words
@@ -190,7 +191,7 @@ def test_a_stop_while_everything_is_being_written_undoes_it(postgres_url: str, o
 
     def stopped_meanwhile(*what: Any) -> None:
         real(*what)
-        assert shop.parts.jobs.stop(job_id, shop.ada)
+        assert shop.parts.jobs.stop(job_id, By(shop.ada.actor, Channel.WEB))
 
     shop.desk.open_orders = stopped_meanwhile  # type: ignore[method-assign]
     job = work(shop, job_id)

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, func, select, update
 from certlifecycle import DEFAULT_POLICY, Event, Role, State
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Channel, History
-from webapp.desk import Desk, File
+from webapp.desk import By, Desk, File
 from webapp.errors import DeskError, NotFound
 from webapp.jobs.execute import Executor
 from webapp.jobs.grip import Grip, Lost
@@ -197,12 +197,12 @@ def test_a_stop_between_two_parts_leaves_the_rest_alone(any_shop: Shop) -> None:
     class StopsAfterOne(Many):
         def step(self, grip: Grip) -> None:
             super().step(grip)
-            any_shop.parts.jobs.stop(job_id, any_shop.ada)
+            any_shop.parts.jobs.stop(job_id, By(any_shop.ada.actor, Channel.WEB))
 
     job = work(any_shop, job_id, {"many": StopsAfterOne(any_shop.desk)})
     assert (job.state, job.done, said(job)) == (JobState.STOPPED, 1, "Stopped by Ada.")
     assert (job.stopped_by, verifications(any_shop)) == (any_shop.ada.id, 1)
-    assert any_shop.parts.jobs.stop(job_id, any_shop.rita) is False
+    assert any_shop.parts.jobs.stop(job_id, By(any_shop.rita.actor, Channel.WEB)) is False
 
 
 def test_a_decision_that_is_under_way_when_the_job_is_stopped_is_undone(
@@ -216,7 +216,7 @@ def test_a_decision_that_is_under_way_when_the_job_is_stopped_is_undone(
     class StoppedInTheMiddle(Desk):
         def enqueue_due(self, session: Session, certificate: Certificate) -> None:
             super().enqueue_due(session, certificate)
-            assert shop.parts.jobs.stop(job_id, shop.ada)
+            assert shop.parts.jobs.stop(job_id, By(shop.ada.actor, Channel.WEB))
 
     desk = StoppedInTheMiddle(shop.database, shop.desk.work, shop.desk.policy, shop.clock)
     job = work(shop, job_id, {"many": Many(desk)})

@@ -7,17 +7,27 @@ from flask.cli import AppGroup
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
-from certlifecycle import Money, MoneyError, Role
+from certlifecycle import SYSTEM, Money, MoneyError, Role
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import SHORTEST, hash_password
+from webapp.audit.cli import history_head, verify_history
+from webapp.audit.models import AuditKind
+from webapp.audit.record import record
+from webapp.certificates.models import Channel
 from webapp.columns import new_id
 from webapp.demo import DemoRefused, load_demo
+from webapp.desk import By
 from webapp.importing import BadRow, import_orders
 from webapp.migrating import migrate as migrate_database
 from webapp.payments.ledger import CASH, transfer, wallet
 
 desk = AppGroup("desk", help="Run the certificate desk.")
+desk.add_command(verify_history)
+desk.add_command(history_head)
+
+COMMAND_LINE = By(SYSTEM, Channel.COMMAND_LINE)
+"""Whoever can run these commands can do anything; who it was, the machine's own log knows."""
 
 
 @desk.command("migrate")
@@ -56,6 +66,11 @@ def add_account(email: str, name: str, role: str, password: str) -> None:
     try:
         with parts().database.writing() as session:
             session.add(account)
+            session.flush()
+            at = account.created_at
+            record(
+                session, AuditKind.ACCOUNT_ADDED, COMMAND_LINE, at, subject=account.email, account=account.id, role=role
+            )
     except IntegrityError:
         raise click.ClickException(f"There is an account for {email} already.") from None
     click.echo(f"{name} can sign in as {role}.")
@@ -77,7 +92,10 @@ def top_up(email: str, amount: str, reference: str | None) -> None:
         with parts().database.writing() as session:
             owner = _account_of(session, email)
             now = parts().desk.clock()
-            transfer(session, "top-up", reference or new_id(), CASH, wallet(owner.id), money, now)
+            number = reference or new_id()
+            transfer(session, "top-up", number, CASH, wallet(owner.id), money, now)
+            facts = {"account": owner.id, "amount": str(money), "reference": number}
+            record(session, AuditKind.BALANCE_TOPPED_UP, COMMAND_LINE, now, subject=owner.email, **facts)
     except IntegrityError:
         raise click.ClickException(f"{reference} was booked before; nothing changed.") from None
     click.echo(f"{money} are on the balance of {owner.name}.")

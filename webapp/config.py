@@ -63,6 +63,7 @@ class Settings:
     reconcile_seconds: int
     worker_threads: int
     export_days: int
+    history_heads: Path
     executor_id: str
     demo: bool
     demo_zone: Path | None
@@ -201,6 +202,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         worker_threads=whole("WORKER_THREADS", 4, 1, 64),
         # For how many days an exported file is kept.
         export_days=whole("EXPORT_DAYS", 7, 1, 365),
+        # The folder for a file a day with the head of the history, for another machine to take away.
+        history_heads=Path(text("HISTORY_HEADS", str(data_dir / "history-heads"))),
         # A worker's stable name: after a restart it takes up its own unfinished work.
         executor_id=text("EXECUTOR_ID", "worker-1"),
         # Shows the demo sign-ins on the sign-in page.

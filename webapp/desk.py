@@ -6,7 +6,7 @@ The update is conditional on state and version, so that of two who come at once 
 who did what and when.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,7 @@ from certlifecycle import (
     may_do,
     verdict,
 )
+from webapp.audit.chain import HISTORY, link
 from webapp.certificates.facts import approvals_of, facts_of, latest_refund, policy_for
 from webapp.certificates.models import RETRY, Certificate, Channel, History, PaymentMethod, Purchase
 from webapp.columns import new_id
@@ -363,7 +364,8 @@ class Desk(DueWork):
             "at": self.clock(),
         }
 
-    def _announce(self, session: Session, rows: Iterable[Sequence[Any]]) -> None:
+    def _announce(self, session: Session, rows: Sequence[Sequence[Any]]) -> None:
+        link(session, HISTORY, [row[0] for row in rows])
         if self.database.is_sqlite:
             # The hub sees the commit itself.
             return

@@ -1,6 +1,7 @@
 """Every table of the desk, in one import: for the migrations, and for tests that compare with the models."""
 
 from webapp.accounts.models import Account, WebSession
+from webapp.audit.models import AuditEvent, ChainLink
 from webapp.authorities.acme_models import AcmeAccount, AcmeAuthorization, AcmeOrder
 from webapp.authorities.choice_models import ChosenAuthority
 from webapp.authorities.models import CaCertificate, CaCrl
@@ -32,6 +33,7 @@ __all__ = [
     "AcmeAccount",
     "AcmeAuthorization",
     "AcmeOrder",
+    "AuditEvent",
     "BankBatch",
     "BankPayment",
     "BankReport",
@@ -39,6 +41,7 @@ __all__ = [
     "CaCertificate",
     "CaCrl",
     "Certificate",
+    "ChainLink",
     "ChosenAuthority",
     "DailyComparison",
     "DailyDifference",

@@ -5,11 +5,15 @@ from sqlmodel import Session, col, select, update
 from werkzeug.wrappers import Response
 
 from webapp import demo
-from webapp.access import parts, public
+from webapp.access import by, parts, public
 from webapp.accounts import sessions
 from webapp.accounts.forms import SignInForm
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import NOBODY, fits
+from webapp.audit.models import AuditKind
+from webapp.audit.record import record, record_refused_sign_in
+from webapp.certificates.models import Channel
+from webapp.desk import By
 from webapp.paths import own_path
 from webapp.wording import _, words
 
@@ -42,12 +46,16 @@ def sign_in_post() -> tuple[str, int] | Response:
         ).first()
     right = fits(account.password_hash if account else NOBODY, form.password.data or "")
     if account is None or not right:
+        with desk.database.writing() as writing:
+            record_refused_sign_in(writing, account, request.remote_addr or "", desk.desk.clock())
         message = _("This email address and password do not belong together.")
         form.form_errors.append(message)
         return _page(form), 422
     with desk.database.writing() as writing:
         token = sessions.begin(writing, account, desk.settings, request, desk.desk.clock())
         _remember_language(writing, account)
+        who = By(account.actor, Channel.WEB, request.remote_addr or "")
+        record(writing, AuditKind.SIGNED_IN, who, desk.desk.clock(), subject=account.email)
     # Nothing of the time before signing in stays: neither messages nor the form's secret.
     session.clear()
     response = redirect(own_path(request.args.get("next")), 303)
@@ -74,6 +82,7 @@ def sign_out() -> Response:
     desk = parts()
     with desk.database.writing() as writing:
         sessions.end(writing, g.session_key, desk.desk.clock())
+        record(writing, AuditKind.SIGNED_OUT, by(), desk.desk.clock(), subject=g.account.email)
     session.clear()
     flash(_("You are signed out."), "success")
     response = redirect(url_for("accounts.sign_in"), 303)

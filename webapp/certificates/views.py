@@ -5,6 +5,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from certlifecycle import Event, EventRefused, judge, possible
 from webapp.access import account, by, customers_only, is_repeated, parts
+from webapp.audit.models import AuditKind
+from webapp.audit.record import record
 from webapp.authorities.port import REASON_SENTENCES
 from webapp.certificates import listing, many_views, present, saved_views
 from webapp.certificates.forms import RevocationForm, SavedSearchForm, SubmissionForm
@@ -73,6 +75,7 @@ def details(certificate_id: str) -> BaseResponse:
 def chain(certificate_id: str) -> Response:
     """The certificate and those of its issuers, as a server wants them (RFC 8555, section 9.1)."""
     domain, chain = _issued(certificate_id)
+    _fetched(certificate_id, "chain")
     return _download(chain, f"{domain}.pem", "application/pem-certificate-chain")
 
 
@@ -80,6 +83,7 @@ def chain(certificate_id: str) -> Response:
 def leaf(certificate_id: str) -> Response:
     """The certificate alone, for those who keep the chain elsewhere (RFC 7468, section 5)."""
     domain, chain = _issued(certificate_id)
+    _fetched(certificate_id, "certificate")
     end = chain.index(END) + len(END)
     return _download(chain[:end] + "\n", f"{domain}.certificate.pem", "application/x-pem-file")
 
@@ -93,6 +97,12 @@ def _issued(certificate_id: str) -> tuple[str, str]:
     if certificate.chain_pem is None:
         raise NotFound(_("This certificate has not been issued."), _("Look at the certificate to see what comes next."))
     return certificate.domain.replace("*", "wildcard"), certificate.chain_pem
+
+
+def _fetched(certificate_id: str, what: str) -> None:
+    with parts().database.writing() as session:
+        at = parts().desk.clock()
+        record(session, AuditKind.CERTIFICATE_FETCHED, by(), at, subject=what, certificate_id=certificate_id)
 
 
 def _download(text: str, name: str, mimetype: str) -> Response:

@@ -11,6 +11,7 @@ from types import FrameType
 
 from dbos import DBOS
 
+from webapp.audit.rounds import trail_of
 from webapp.config import Settings, load
 from webapp.desk import Desk
 from webapp.effects import Effects
@@ -20,7 +21,7 @@ from webapp.jobs.execute import Executor
 from webapp.jobs.runners import runners
 from webapp.mail.office import open_office
 from webapp.parts import Parts, assemble
-from webapp.payments.rounds import rounds
+from webapp.payments.rounds import Round, rounds
 
 log = logging.getLogger("desk.worker")
 
@@ -49,7 +50,7 @@ class Worker:
         # Each apart from the others as well: a provider's records can take minutes to read.
         self._rounds = [
             threading.Thread(target=one.run, args=(self._stopping, settings.reconcile_seconds), name=one.name)
-            for one in rounds(parts)
+            for one in (*rounds(parts), Round("The trail of evidence", trail_of(parts).turn))
         ]
         DBOS(config=configuration(parts.database.engine, settings.executor_id))
 

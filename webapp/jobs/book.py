@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, delete, insert, select, update
 
 from certlifecycle import Role, Sentence, say
-from webapp.accounts.models import Account
+from webapp.audit.models import AuditKind
+from webapp.audit.record import record
 from webapp.columns import new_id
 from webapp.db import Database, rows_changed
 from webapp.desk import By
@@ -107,15 +108,16 @@ class Jobs:
             session.execute(insert(JobItem), [_row(job.id, *numbered) for numbered in enumerate(order.parts)])
         for position, piece in enumerate(_pieces(order.content)):
             session.add(JobChunk(job_id=job.id, position=position, content=zlib.compress(piece)))
+        record(session, AuditKind.JOB_STARTED, by, now, subject=job.kind, job=job.id, parameters=order.parameters)
         self._enqueue(session, job.kind, job.id, job.attempt)
         return job.id
 
-    def stop(self, job_id: str, by: Account) -> bool:
+    def stop(self, job_id: str, by: By) -> bool:
         """End a job where it stands; returns whether there was anything to stop.
 
         The step that is under way is undone by the database, for its worker does not hold the job any more.
         """
-        said = pack(say("Stopped by {who}.", who=by.name))
+        said = pack(say("Stopped by {who}.", who=by.actor.name))
         with self.database.writing() as session:
             result = session.exec(
                 update(Job)
@@ -127,10 +129,16 @@ class Jobs:
                     holder=None,
                     doing=None,
                     said=said,
-                    stopped_by=by.id,
+                    stopped_by=by.actor.id,
                 )
             )
-        return rows_changed(result) == 1
+            if rows_changed(result) != 1:
+                return False
+            record(session, AuditKind.JOB_STOPPED, by, self.clock(), subject=self._kind(session, job_id), job=job_id)
+        return True
+
+    def _kind(self, session: Session, job_id: str) -> str:
+        return session.exec(select(Job.kind).where(Job.id == job_id)).one()
 
     # By the worker
 

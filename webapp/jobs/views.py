@@ -3,7 +3,9 @@
 from flask import Response, flash, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from webapp.access import account, parts
+from webapp.access import account, by, parts
+from webapp.audit.models import AuditKind
+from webapp.audit.record import record
 from webapp.errors import NotFound
 from webapp.htmx import go_to, live_page, tagged
 from webapp.jobs import present, queries
@@ -43,7 +45,7 @@ def stop(job_id: str) -> BaseResponse:
     """End a job where it stands."""
     with parts().database.reading() as session:
         queries.job_of(session, job_id, account())
-    if parts().jobs.stop(job_id, account()):
+    if parts().jobs.stop(job_id, by()):
         flash(_("Stopped."), "success")
     else:
         flash(_("It had ended already; there was nothing left to stop."), "info")
@@ -57,6 +59,9 @@ def file(job_id: str) -> Response:
         job = queries.job_of(session, job_id, account()).job
     if not present.has_file(job):
         raise NotFound(_("The file is not kept any more."), _("Have it made again."))
+    with parts().database.writing() as session:
+        at, name = parts().desk.clock(), job.file_name or ""
+        record(session, AuditKind.JOB_FILE_FETCHED, by(), at, subject=name, job=job_id)
     response = Response(file_of(parts().database, job_id), mimetype="text/csv")
     response.headers.set("Content-Disposition", "attachment", filename=job.file_name)
     response.headers.set("Cache-Control", "no-store")

@@ -51,6 +51,7 @@ class MailKind(StrEnum):
     EXPIRING_WEEK = "expiring_week", MailGroup.REMINDERS
     REVIEW_OVERDUE = "review_overdue", MailGroup.DUTIES
     REVOCATION_SLOW = "revocation_slow", MailGroup.DUTIES
+    HISTORY_HEAD = "history_head", MailGroup.DUTIES
 
 
 class MailStatus(StrEnum):

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from certlifecycle import RefundPolicy
@@ -12,7 +12,7 @@ from webapp.mail.compose import Composer
 from webapp.mail.models import MailStatus
 from webapp.mail.plan import BATCH, has_news, plan_mails
 from webapp.mail.preferences import Unsubscribing
-from webapp.mail.reminders import add_reminders, find_reminders
+from webapp.mail.reminders import LOOKS, Look, add_reminders, find_reminders, heads_of_the_history
 from webapp.mail.send import send_due
 from webapp.mail.settings import MailSettings
 from webapp.mail.transport import Transport, transport_for
@@ -39,7 +39,8 @@ def open_office(parts: Parts, settings: MailSettings) -> "PostOffice":
         reader_of=Languages(parts.settings).of_account,
     )
     transport = transport_for(settings)
-    return PostOffice(parts.database, transport, composer, parts.desk.policy, parts.desk.clock, settings.domain)
+    looks = (*LOOKS, heads_of_the_history)
+    return PostOffice(parts.database, transport, composer, parts.desk.policy, parts.desk.clock, settings.domain, looks)
 
 
 class PostOffice:
@@ -53,6 +54,7 @@ class PostOffice:
         policy: RefundPolicy,
         clock: Callable[[], datetime],
         domain: str,
+        looks: Sequence[Look] = LOOKS,
     ) -> None:
         self._database = database
         self._transport = transport
@@ -60,6 +62,7 @@ class PostOffice:
         self._policy = policy
         self._clock = clock
         self._domain = domain
+        self._looks = looks
         self._looked_at: datetime | None = None
 
     def run(self, stopping: threading.Event, every_seconds: float) -> None:
@@ -94,7 +97,7 @@ class PostOffice:
         if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
             return 0
         with self._database.reading() as session:
-            found = find_reminders(session, now, self._policy)
+            found = find_reminders(session, now, self._policy, self._looks)
         for place in range(0, len(found), REMINDERS_AT_ONCE):
             with self._database.writing() as session:
                 add_reminders(session, found[place : place + REMINDERS_AT_ONCE], now, self._domain)

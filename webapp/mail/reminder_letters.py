@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from certlifecycle import Sentence, State, say
+from webapp.audit.heads import newest_head
 from webapp.certificates.models import Certificate
 from webapp.certificates.names import display_name
 from webapp.effects.words import hindered
@@ -149,6 +150,27 @@ def _revocation_slow(about: About) -> Letter:
     )
 
 
+def _history_head(about: About) -> Letter:
+    found = newest_head(about.session)
+    if found is None:
+        raise Obsolete("There is no history.")
+    head, at = found
+    return Letter(
+        say("The head of the history: entry {position}", position=head.position),
+        say("Keep this mail: it proves the history up to entry {position}.", position=head.position),
+        (
+            say("Every entry of the history is hashed over all before it. This is the hash of the last one."),
+            say("As long as this mail lies where nobody can change it, no earlier entry can be changed unnoticed."),
+            say("Whoever runs the desk checks it with: flask desk verify-history --head {head}", head=str(head)),
+        ),
+        (
+            (say("Entries"), head.position),
+            (say("Hash of the last one"), head.hash),
+            (say("Written at"), at or say("unknown")),
+        ),
+    )
+
+
 def _cause(certificate: Certificate) -> Sentence:
     return hindered("revoke", Hindrance(certificate.hindrance) if certificate.hindrance else None)
 
@@ -166,4 +188,5 @@ LETTERS: Mapping[MailKind, Callable[[About], Letter]] = {
     MailKind.EXPIRING_WEEK: _expiring,
     MailKind.REVIEW_OVERDUE: _review_overdue,
     MailKind.REVOCATION_SLOW: _revocation_slow,
+    MailKind.HISTORY_HEAD: _history_head,
 }

@@ -18,6 +18,7 @@ from sqlmodel import Session, col, func, select
 from certlifecycle import REVIEWERS, Basis, Outlook, RefundPolicy, Role, State, Verdict, verdict
 from certlifecycle.calendar import Promise, is_overdue
 from webapp.accounts.models import Account
+from webapp.audit.heads import newest_head
 from webapp.certificates.facts import facts_of
 from webapp.certificates.models import Certificate, Purchase
 from webapp.mail.models import Mail, MailKind
@@ -53,9 +54,11 @@ class Reminder:
 Look = Callable[[Session, datetime, RefundPolicy], Iterator[Reminder]]
 
 
-def find_reminders(session: Session, now: datetime, policy: RefundPolicy) -> list[Reminder]:
-    """What there is to tell now and was not told before."""
-    found = [reminder for look in LOOKS for reminder in look(session, now, policy)]
+def find_reminders(
+    session: Session, now: datetime, policy: RefundPolicy, looks: Iterable[Look] | None = None
+) -> list[Reminder]:
+    """What there is to tell now and was not told before, by some looks or by all of :data:`LOOKS`."""
+    found = [reminder for look in (LOOKS if looks is None else looks) for reminder in look(session, now, policy)]
     known: set[tuple[str | None, str, str]] = set()
     occasions = sorted({one.occasion for one in found})
     for place in range(0, len(occasions), CHUNK):
@@ -252,6 +255,12 @@ def slow_revocations(session: Session, now: datetime) -> list[Certificate]:
 def _without_papers() -> list[Any]:
     """Leave the large columns where they are."""
     return [defer(cast(QueryableAttribute[Any], one)) for one in (Certificate.csr_pem, Certificate.chain_pem)]
+
+
+def heads_of_the_history(session: Session, now: datetime, policy: RefundPolicy) -> Iterator[Reminder]:
+    """Send every administrator, once a day, the head of the history, so that it lies where the desk cannot reach it."""
+    if newest_head(session) is not None:
+        yield from _daily(session, MailKind.HISTORY_HEAD, frozenset({Role.ADMIN}), now, policy)
 
 
 LOOKS: tuple[Look, ...] = (closing_windows, expiring_certificates, late_reviews, late_revocations)

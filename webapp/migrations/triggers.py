@@ -35,3 +35,23 @@ def allow(connection: sa.Connection, table: str, *verbs: str) -> None:
             connection.exec_driver_sql(f"DROP TRIGGER {name}")
         else:
             connection.exec_driver_sql(f"DROP FUNCTION {name}() CASCADE")
+
+
+def forbid_replacing(connection: sa.Connection, table: str, *keys: str) -> None:
+    """Refuse ``INSERT OR REPLACE``: on SQLite it removes the row that is in the way and passes DELETE triggers by.
+
+    ``keys`` are conditions by which a new row (``NEW``) is in the way of one that is there.
+    """
+    if connection.dialect.name == "sqlite":
+        # The names are the migration's own.
+        there = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE {key})" for key in keys)  # noqa: S608
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} WHEN {there} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        )
+
+
+def allow_replacing(connection: sa.Connection, table: str) -> None:
+    """Take :func:`forbid_replacing` back."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"DROP TRIGGER {table}_no_replace")

@@ -69,6 +69,7 @@ MAILS: Mapping[MailKind, Sentence] = {
     MailKind.EXPIRING_WEEK: say("Remind that the certificate expires in 7 days"),
     MailKind.REVIEW_OVERDUE: say("Tell reviewers that reviews are overdue"),
     MailKind.REVOCATION_SLOW: say("Tell administrators that a revocation takes too long"),
+    MailKind.HISTORY_HEAD: say("Send administrators the head of the history"),
 }
 """What each kind of mail is for."""
 

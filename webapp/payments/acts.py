@@ -5,6 +5,8 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from webapp.audit.models import AuditKind
+from webapp.audit.record import record
 from webapp.desk import By
 from webapp.payments.models_books import Act, PaymentAct
 
@@ -22,6 +24,7 @@ def note(session: Session, act: Act, subject: str, by: By, at: datetime) -> None
             at=at,
         )
     )
+    record(session, AuditKind(act.value), by, at, subject=subject)
 
 
 def acts_on(session: Session, subjects: Sequence[str]) -> dict[str, list[PaymentAct]]:
