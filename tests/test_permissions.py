@@ -28,7 +28,7 @@ METHODS = frozenset({"GET", "POST", "DELETE"})
 """What is tried everywhere. DELETE stands for all that no page can send."""
 
 MISSING = "0" * 32
-ENDS_THE_SESSION = {"accounts.sign_out"}
+ENDS_THE_SESSION = {"accounts.sign_out", "security.sign_out_everywhere"}
 ALICES = {"certificate", "awaited", "refund", "search", "job"}
 VALUES = {
     "product": "dv",
@@ -100,7 +100,11 @@ class Everything:
         if method not in (address.methods or ()) or not with_secret:
             # The refusal alone will do; it is the same as that of a whole page, and cheaper to make.
             headers["HX-Request"] = "true"
-        return client.open(self.url(address, key), method=method, headers=headers, buffered=True)
+        answer = client.open(self.url(address, key), method=method, headers=headers, buffered=True)
+        if address.endpoint in ENDS_THE_SESSION and with_secret:
+            self.clients[role] = self.client(role)
+            self.secrets[role] = self.secret(self.clients[role])
+        return answer
 
 
 @pytest.fixture
