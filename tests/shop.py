@@ -97,6 +97,7 @@ def test_settings(database_url: str, folder: Path, **changes: Any) -> Settings:
             "DATABASE_URL": database_url,
             "SECRET_KEY": "a secret for tests alone",
             "TIMEZONE": "Asia/Shanghai",
+            "SECOND_FACTOR": "off",
         }
     )
     return replace(settings, **changes)

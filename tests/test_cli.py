@@ -111,6 +111,19 @@ def test_add_account_refuses_a_short_password(empty: Flask) -> None:
     assert everybody(empty) == []
 
 
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("x" * 201, "The password has more than 200 characters."),
+        ("password1234", "The password is easy to guess: many people have it or one made like it."),
+    ],
+)
+def test_add_account_refuses_a_bad_password(empty: Flask, password: str, why: str) -> None:
+    told = run(empty, "add-account", "eve@example.com", "--name", "Eve", "--password", password, exit_code=1)
+    assert told.output == f"Error: {why}\n"
+    assert everybody(empty) == []
+
+
 def test_add_account_refuses_an_address_that_is_there(shop: Shop) -> None:
     before = everybody(shop.app)
     words = ("add-account", "ALICE@example.com", "--name", "Mallory", "--role", "admin", "--password", PASSWORD)

@@ -6,7 +6,6 @@ import pytest
 from shop import PASSWORD, Browser, Shop
 from sqlmodel import select, update
 
-from certlifecycle import State
 from webapp.accounts import sessions
 from webapp.accounts.models import Account, WebSession
 
@@ -88,28 +87,3 @@ def test_a_cookie_that_is_no_token_is_nobody(shop: Shop) -> None:
 def test_htmx_is_sent_to_the_sign_in_page_as_a_whole(shop: Shop) -> None:
     page = shop.browser().get("/certificates", 204, htmx=True)
     assert page.location == "/sign-in"
-
-
-def test_nothing_but_what_is_meant_to_be_public_is_public(shop: Shop) -> None:
-    """Deny by default: a route that nobody opened sends strangers to the sign-in page."""
-    shop.certificate_in(State.PENDING)
-    open_to_all = {
-        "static",
-        "csrf_for_tests",
-        "health",
-        "favicon",
-        "styleguide.styleguide",
-        "accounts.sign_in",
-        "accounts.sign_in_post",
-    }
-    client = shop.browser().client
-    for rule in shop.app.url_map.iter_rules():
-        if rule.endpoint in open_to_all or rule.endpoint.startswith(("ca.", "help.", "unsubscribing.")):
-            continue
-        values = dict.fromkeys(rule.arguments, "0" * 32) | {"product": "dv", "act": "approve", "kind": "svg"}
-        with shop.app.test_request_context():
-            url = shop.app.url_for(rule.endpoint, **{name: values[name] for name in rule.arguments})
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            response = client.open(url, method=method)
-            # A form of a stranger fails already for want of its secret.
-            assert (response.status_code, method) in {(303, "GET"), (400, "POST")}, rule

@@ -73,7 +73,10 @@ def _assets(app: Flask) -> None:
 
 def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp import cli, context, demo_dns, styleguide
+    from webapp.accounts.factor_views import blueprint as factors
+    from webapp.accounts.limits import SignInLimits
     from webapp.accounts.preferences import blueprint as preferences
+    from webapp.accounts.security import blueprint as security
     from webapp.accounts.views import blueprint as accounts
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
@@ -98,7 +101,9 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     pages = (accounts, certificates, glossary, jobs, live, mail, ordering, outbox, payments, refunds, review)
     for one in (*pages, styleguide.blueprint):
         app.register_blueprint(one)
-    app.register_blueprint(preferences)
+    app.extensions["sign_in_limits"] = SignInLimits(parts.settings.sign_in)
+    for one in (preferences, security, factors):
+        app.register_blueprint(one)
     app.register_blueprint(figures)
     app.register_blueprint(help_pages)
     # Mail programs post here, without a session and without our forms (RFC 8058).

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from certlifecycle import REVIEWERS, Event, Role
 from webapp.accounts import sessions
-from webapp.accounts.models import Account
+from webapp.accounts.models import Account, Stage
 from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By
 from webapp.errors import Forbidden, Superseded
@@ -42,6 +42,16 @@ def only(*roles: Role) -> Callable[[View], View]:
     return mark
 
 
+def arriving_at(*stages: Stage) -> Callable[[View], View]:
+    """Let a view be reached also by whoever still owes the second factor."""
+
+    def mark(view: View) -> View:
+        view.stages = frozenset(stages)  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
 reviewers_only = only(*REVIEWERS)
 customers_only = only(Role.CUSTOMER)
 
@@ -51,12 +61,22 @@ def account() -> Account:
     return cast(Account, g.account)
 
 
+def arriving() -> Account | None:
+    """Who has shown the first factor and still owes the second."""
+    return cast(Account | None, g.arriving)
+
+
+def whoever_comes() -> Account:
+    """Who is signed in, or about to be. Views for those who are arriving always have one or the other."""
+    return arriving() or account()
+
+
 def who_asks() -> Account | None:
     """Whose session a request bears, for what has to be known before anything of the request is read."""
     token = request.cookies.get(sessions.cookie_name(parts().settings))
     with parts().database.reading() as session:
         found = sessions.find(session, token, parts().settings, parts().desk.clock()) if token else None
-    return found[1] if found else None
+    return found[1] if found and found[0].stage is Stage.COMPLETE else None
 
 
 def by() -> By:
@@ -83,6 +103,8 @@ def install(app: Flask) -> None:
     @app.before_request
     def identify() -> Response | None:
         g.account = None
+        g.arriving = None
+        g.stage = None
         g.session_key = None
         view = app.view_functions.get(request.endpoint or "")
         if view is None or request.endpoint == "static":
@@ -91,6 +113,8 @@ def install(app: Flask) -> None:
         if token:
             _recognise(token)
         if getattr(view, "is_public", False):
+            return None
+        if g.arriving is not None and g.stage in getattr(view, "stages", ()):
             return None
         if g.account is None:
             return _to_sign_in()
@@ -107,8 +131,12 @@ def _recognise(token: str) -> None:
         found = sessions.find(session, token, parts().settings, now)
     if found is None:
         return
-    row, g.account = found
+    row, who = found
     g.session_key = row.token_hash
+    if row.stage is not Stage.COMPLETE:
+        g.arriving, g.stage = who, row.stage
+        return
+    g.account = who
     # A page that keeps itself up to date is not a person who is there.
     in_background = request.method == "GET" and wants_fragment()
     if now - row.last_seen_at > sessions.SEEN_EVERY and not in_background:
@@ -116,10 +144,14 @@ def _recognise(token: str) -> None:
             sessions.touch(session, row.token_hash, now)
 
 
+STEPS = {Stage.SECOND_FACTOR: "accounts.code", Stage.ENROLMENT: "factors.set_up"}
+"""Where somebody goes on who is arriving."""
+
+
 def _to_sign_in() -> Response:
     here = request.full_path.rstrip("?") if request.method == "GET" else None
-    url = url_for("accounts.sign_in", next=here)
+    step = STEPS.get(g.stage, "accounts.sign_in")
     if wants_fragment():
         # A fragment of the sign-in page inside another page would help nobody.
-        return Response(status=204, headers={"HX-Redirect": url_for("accounts.sign_in")})
-    return redirect(url, 303)
+        return Response(status=204, headers={"HX-Redirect": url_for(step)})
+    return redirect(url_for(step, next=here), 303)

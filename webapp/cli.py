@@ -10,7 +10,7 @@ from sqlmodel import Session, select
 from certlifecycle import SYSTEM, Money, MoneyError, Role
 from webapp.access import parts
 from webapp.accounts.models import Account
-from webapp.accounts.passwords import SHORTEST, hash_password
+from webapp.accounts.passwords import LONGEST, SHORTEST, Weakness, hash_password, weakness
 from webapp.audit.cli import history_head, verify_history
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
@@ -54,8 +54,13 @@ def demo() -> None:
 @click.password_option(help="At least twelve characters.")
 def add_account(email: str, name: str, role: str, password: str) -> None:
     """Add somebody who can sign in."""
-    if len(password) < SHORTEST:
-        raise click.ClickException(f"The password needs at least {SHORTEST} characters.")
+    match weakness(password, (email, name, parts().settings.shop_name)):
+        case Weakness.SHORT:
+            raise click.ClickException(f"The password needs at least {SHORTEST} characters.")
+        case Weakness.LONG:
+            raise click.ClickException(f"The password has more than {LONGEST} characters.")
+        case Weakness.COMMON:
+            raise click.ClickException("The password is easy to guess: many people have it or one made like it.")
     account = Account(
         email=email.strip().lower(),
         name=name,

@@ -7,7 +7,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
+from webapp.accounts.settings import SignInSettingError, SignInSettings, load_sign_in
 from webapp.authorities.settings import AuthoritySettings, ChoiceError, read_authority_settings
 from webapp.catalogue import PRODUCTS
 from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_nameservers
@@ -67,6 +68,7 @@ class Settings:
     executor_id: str
     demo: bool
     demo_zone: Path | None
+    sign_in: SignInSettings = field(default_factory=SignInSettings)
 
     @property
     def secure_cookies(self) -> bool:
@@ -210,6 +212,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         demo=whole("DEMO", 0, 0, 1) == 1,
         # The file with the records of the demo's own DNS; set by whoever starts that.
         demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
+        # SECOND_FACTOR and SIGN_IN_LIMIT_…: who needs a second factor, and how often a sign-in may fail.
+        sign_in=_sign_in(environ, demo=text("DEMO", "0") == "1"),
     )
 
 
@@ -272,6 +276,13 @@ def _mail(environ: Mapping[str, str], *, shop_name: str, public_url: str, data_d
     try:
         return load_mail(environ, shop_name=shop_name, public_url=public_url, data_dir=data_dir)
     except MailSettingError as wrong:
+        raise SettingError(str(wrong)) from None
+
+
+def _sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
+    try:
+        return load_sign_in(environ, demo=demo)
+    except SignInSettingError as wrong:
         raise SettingError(str(wrong)) from None
 
 

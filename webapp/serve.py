@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from webapp.accounts.settings import SecondFactor
 from webapp.config import SettingError, Settings, load, reached_at
 from webapp.db import make_engine
 from webapp.demo import PASSWORD, PEOPLE, DemoRefused, load_demo
@@ -206,6 +207,8 @@ def welcome(settings: Settings, *, demo: bool) -> None:
     if demo:
         lines.append("  Sign in with")
         lines += [f"    {person.email:<20} {person.role.value:<9} {PASSWORD}" for person in PEOPLE]
+        if settings.sign_in.second_factor is SecondFactor.OFF:
+            lines += ["  No second factor is asked for here; SECOND_FACTOR=staff asks reviewers and admins for one."]
         lines.append("")
     lines += [f"  Data lies in {_short(settings.data_dir)}. Ctrl-C stops everything.", ""]
     print("\n".join(lines), flush=True)

@@ -1,11 +1,11 @@
-"""The forms for signing in, and for choosing a language and a time zone."""
+"""The forms for signing in, for what one signs in with, and for choosing a language and a time zone."""
 
-from wtforms import EmailField, PasswordField, SelectField
-from wtforms.validators import InputRequired, Length
+from wtforms import EmailField, PasswordField, SelectField, StringField
+from wtforms.validators import EqualTo, InputRequired, Length, ValidationError
 
-from webapp.access import parts
+from webapp.access import parts, whoever_comes
 from webapp.accounts.models import Account
-from webapp.accounts.passwords import LONGEST
+from webapp.accounts.passwords import LONGEST, SHORTEST, Weakness, fits, weakness
 from webapp.forms import DeskForm
 from webapp.languages import offered_here
 from webapp.wording import _, lazy
@@ -25,6 +25,73 @@ class SignInForm(DeskForm):
         validators=[InputRequired(lazy("Enter your password.")), Length(max=LONGEST)],
         render_kw={"autocomplete": "current-password"},
     )
+
+
+class CodeForm(DeskForm):
+    """A code of the authenticator app, or a recovery code."""
+
+    code = StringField(
+        lazy("Code"),
+        validators=[InputRequired(lazy("Enter the code.")), Length(max=40)],
+        render_kw={"autocomplete": "one-time-code", "autocapitalize": "off", "spellcheck": "false"},
+    )
+
+
+class ConfirmForm(DeskForm):
+    """The password again, before something changes that one signs in with."""
+
+    password = PasswordField(
+        lazy("Your password"),
+        validators=[InputRequired(lazy("Enter your password.")), Length(max=LONGEST)],
+        render_kw={"autocomplete": "current-password"},
+    )
+
+    def validate_password(self, field: PasswordField) -> None:
+        """Whether it is theirs."""
+        if not fits(whoever_comes().password_hash, field.data or ""):
+            raise ValidationError(_("This is not your password."))
+
+
+class SetUpForm(CodeForm):
+    """The first code of a new app, by somebody who is arriving and has just given the password."""
+
+
+class ConfirmedSetUpForm(ConfirmForm):
+    """The first code of a new app, and the password again."""
+
+    code = StringField(
+        lazy("Code"),
+        validators=[InputRequired(lazy("Enter the code.")), Length(max=40)],
+        render_kw={"autocomplete": "one-time-code", "inputmode": "numeric"},
+    )
+
+
+class NewPasswordForm(ConfirmForm):
+    """Another password in place of the present one."""
+
+    new = PasswordField(
+        lazy("New password"),
+        validators=[InputRequired(lazy("Enter a new password."))],
+        render_kw={"autocomplete": "new-password"},
+    )
+    again = PasswordField(
+        lazy("New password again"),
+        validators=[EqualTo("new", lazy("This is another one than above."))],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+    def validate_new(self, field: PasswordField) -> None:
+        """Whether it is good enough."""
+        owner = whoever_comes()
+        match weakness(field.data or "", (owner.email, owner.name, parts().settings.shop_name)):
+            case Weakness.SHORT:
+                raise ValidationError(_("Take at least {count} characters.", count=SHORTEST))
+            case Weakness.LONG:
+                raise ValidationError(_("Take at most {count} characters.", count=LONGEST))
+            case Weakness.COMMON:
+                raise ValidationError(
+                    _("This password is easy to guess: many people have it or one made like it. Several words do well.")
+                )
 
 
 class PreferencesForm(DeskForm):

@@ -1,6 +1,7 @@
 """People and their sessions."""
 
 from datetime import datetime
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
@@ -38,6 +39,16 @@ class Account(SQLModel, table=True):
         return Actor(self.id, Role(self.role), self.name)
 
 
+class Stage(StrEnum):
+    """What a browser still has to show before it is signed in."""
+
+    COMPLETE = "complete"
+    SECOND_FACTOR = "second_factor"
+    """The first factor was right, the second is asked for."""
+    ENROLMENT = "enrolment"
+    """The first factor was right, and a second has to be set up before anything else."""
+
+
 class WebSession(SQLModel, table=True):
     """A signed-in browser. The browser holds the token, the desk only its hash, so a stolen table opens nothing."""
 
@@ -52,3 +63,79 @@ class WebSession(SQLModel, table=True):
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     address: str = Field(default="", max_length=64)
     user_agent: str = Field(default="", max_length=300)
+    stage: Stage = Field(
+        default=Stage.COMPLETE,
+        sa_type=words_of(Stage, "web_session_stage"),
+        sa_column_kwargs={"server_default": sa.text("'complete'")},
+    )
+
+
+class Act(StrEnum):
+    """What happened to an account."""
+
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  # A name, not a password.
+    AUTHENTICATOR_ADDED = "authenticator_added"
+    AUTHENTICATOR_REMOVED = "authenticator_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+
+
+class Way(StrEnum):
+    """By what somebody showed who they are."""
+
+    PASSWORD = "password"  # noqa: S105  # A name, not a password.
+    CODE = "code"
+    """A code of their authenticator app, after the password."""
+    RECOVERY_CODE = "recovery_code"
+    PASSKEY = "passkey"
+    PROVIDER = "provider"
+    """The organisation's own sign-in (OpenID Connect)."""
+
+
+class AccountEvent(SQLModel, table=True):
+    """What happened to an account: when, by what, from where. Append-only; a database trigger refuses anything else."""
+
+    __tablename__ = "account_event"
+    __table_args__ = (sa.Index("ix_account_event_account", "account_id", "id"),)
+
+    id: int | None = Field(
+        default=None,
+        sa_column=sa.Column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    )
+    account_id: str = Field(foreign_key="account.id", max_length=32)
+    act: Act = Field(sa_type=words_of(Act, "account_event_act"))
+    way: Way | None = Field(default=None, sa_type=words_of(Way, "account_event_way"))
+    address: str = Field(default="", max_length=64)
+    user_agent: str = Field(default="", max_length=300)
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Authenticator(SQLModel, table=True):
+    """An authenticator app's secret (RFC 6238), sealed; it counts once ``confirmed_at`` is set.
+
+    ``last_step`` is the time step of the latest code that was accepted: no code is taken twice.
+    """
+
+    __tablename__ = "authenticator"
+
+    account_id: str = Field(primary_key=True, foreign_key="account.id", max_length=32)
+    sealed_secret: str = Field(max_length=200)
+    last_step: int = Field(default=0, sa_type=sa.BigInteger)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    confirmed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class RecoveryCode(SQLModel, table=True):
+    """A code that replaces the second factor once; the desk keeps its hash."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = (sa.Index("ix_recovery_code_account", "account_id"),)
+
+    code_hash: str = Field(primary_key=True, max_length=64)
+    account_id: str = Field(foreign_key="account.id", max_length=32)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

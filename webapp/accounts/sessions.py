@@ -8,8 +8,11 @@ from flask import Request
 from sqlmodel import Session, col, select, update
 from werkzeug.wrappers import Response
 
-from webapp.accounts.models import Account, WebSession
+from webapp.accounts.models import Account, Stage, WebSession
 from webapp.config import Settings
+
+ARRIVING_MINUTES = 15
+"""How long somebody has for the second factor, once the first was right."""
 
 SEEN_EVERY = timedelta(minutes=1)
 """How exactly the last request of a session is kept; every request would be a write."""
@@ -25,24 +28,36 @@ def key_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def begin(session: Session, account: Account, settings: Settings, request: Request, now: datetime) -> str:
+def begin(
+    session: Session,
+    account: Account,
+    settings: Settings,
+    request: Request,
+    now: datetime,
+    stage: Stage = Stage.COMPLETE,
+) -> str:
     """Open a session and return the token for the browser."""
     token = secrets.token_urlsafe(32)
+    whole = timedelta(hours=settings.session_hours)
     row = WebSession(
         token_hash=key_of(token),
         account_id=account.id,
         created_at=now,
         last_seen_at=now,
-        expires_at=now + timedelta(hours=settings.session_hours),
+        expires_at=now + (whole if stage is Stage.COMPLETE else timedelta(minutes=ARRIVING_MINUTES)),
         address=request.remote_addr or "",
         user_agent=request.user_agent.string[:300],
+        stage=stage,
     )
     session.add(row)
     return token
 
 
 def find(session: Session, token: str, settings: Settings, now: datetime) -> tuple[WebSession, Account] | None:
-    """The session and account of a token, unless it ended: revoked, too old, idle, or the account disabled."""
+    """The session and account of a token, unless it ended: revoked, too old, idle, or the account disabled.
+
+    Whoever still owes a second factor has a session, too; its stage says so.
+    """
     found = session.exec(
         select(WebSession, Account)
         .join(Account, col(Account.id) == WebSession.account_id)
@@ -67,6 +82,15 @@ def end(session: Session, key: str, now: datetime) -> None:
     session.exec(
         update(WebSession)
         .where(col(WebSession.token_hash) == key, col(WebSession.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def end_all(session: Session, account_id: str, now: datetime) -> None:
+    """End all sessions of an account for good, on whatever device."""
+    session.exec(
+        update(WebSession)
+        .where(col(WebSession.account_id) == account_id, col(WebSession.revoked_at).is_(None))
         .values(revoked_at=now)
     )
 

@@ -1,23 +1,31 @@
 """Signing in and out."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
-from sqlmodel import Session, col, select, update
+from sqlmodel import col, select
 from werkzeug.wrappers import Response
 
 from webapp import demo
-from webapp.access import by, parts, public
-from webapp.accounts import sessions
-from webapp.accounts.forms import SignInForm
-from webapp.accounts.models import Account
-from webapp.accounts.passwords import NOBODY, fits
+from webapp.access import arriving, arriving_at, parts, public
+from webapp.accounts import events, factors, sessions
+from webapp.accounts.arriving import welcome
+from webapp.accounts.forms import CodeForm, SignInForm
+from webapp.accounts.limits import limits
+from webapp.accounts.models import Account, Act, Stage, Way
+from webapp.accounts.passwords import NONE, fits
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record, record_refused_sign_in
 from webapp.certificates.models import Channel
 from webapp.desk import By
+from webapp.forms import DeskForm
 from webapp.paths import own_path
-from webapp.wording import _, words
+from webapp.wording import _
 
 blueprint = Blueprint("accounts", __name__)
+
+Refused = tuple[str, int] | tuple[str, int, dict[str, str]]
 
 
 @blueprint.get("/sign-in")
@@ -31,60 +39,111 @@ def sign_in() -> str | Response:
 
 @blueprint.post("/sign-in")
 @public
-def sign_in_post() -> tuple[str, int] | Response:
+def sign_in_post() -> Refused | Response:
     """Open a session for the right password. A wrong one and an unknown address get the same answer."""
     form = SignInForm()
     if not form.validate():
         return _page(form), 422
+    email, address = (form.email.data or "").strip().lower(), request.remote_addr or ""
+    until = limits().begin(email, address)
+    if until is not None:
+        return too_often(form, _page, until)
+    account = _account_of(email)
+    if fits(account.password_hash if account else NONE, form.password.data or "") and account is not None:
+        limits().succeeded(email)
+        return welcome(account, Way.PASSWORD)
+    limits().failed(address)
+    note_failure(account, Way.PASSWORD)
+    form.form_errors.append(_("This email address and password do not belong together."))
+    return _page(form), 422
+
+
+@blueprint.get("/sign-in/code")
+@arriving_at(Stage.SECOND_FACTOR)
+def code() -> str | Response:
+    """Ask for the second factor."""
+    if arriving() is None:
+        return redirect(own_path(request.args.get("next")), 303)
+    return _code_page(CodeForm())
+
+
+@blueprint.post("/sign-in/code")
+@arriving_at(Stage.SECOND_FACTOR)
+def code_post() -> Refused | Response:
+    """Take a code of the app, or a recovery code, and let them in."""
+    account = arriving()
+    if account is None:
+        return redirect(own_path(request.args.get("next")), 303)
+    form = CodeForm()
+    if not form.validate():
+        return _code_page(form), 422
+    key, address = f"code of {account.id}", request.remote_addr or ""
+    until = limits().begin(key, address)
+    if until is not None:
+        return too_often(form, _code_page, until)
     desk = parts()
-    with desk.database.reading() as reading:
-        account = reading.exec(
-            select(Account).where(
-                Account.email == (form.email.data or "").strip().lower(),
-                col(Account.disabled_at).is_(None),
-            )
-        ).first()
-    right = fits(account.password_hash if account else NOBODY, form.password.data or "")
-    if account is None or not right:
-        with desk.database.writing() as writing:
-            record_refused_sign_in(writing, account, request.remote_addr or "", desk.desk.clock())
-        message = _("This email address and password do not belong together.")
-        form.form_errors.append(message)
-        return _page(form), 422
     with desk.database.writing() as writing:
-        token = sessions.begin(writing, account, desk.settings, request, desk.desk.clock())
-        _remember_language(writing, account)
-        who = By(account.actor, Channel.WEB, request.remote_addr or "")
-        record(writing, AuditKind.SIGNED_IN, who, desk.desk.clock(), subject=account.email)
-    # Nothing of the time before signing in stays: neither messages nor the form's secret.
-    session.clear()
-    response = redirect(own_path(request.args.get("next")), 303)
-    sessions.set_cookie(response, desk.settings, token)
-    return response
-
-
-def _remember_language(writing: Session, account: Account) -> None:
-    """Mails to somebody who chose no language are written in the one of their browser."""
-    language = words().language
-    if account.browser_language != language:
-        writing.exec(update(Account).where(col(Account.id) == account.id).values(browser_language=language))
-
-
-def _page(form: SignInForm) -> str:
-    # Anybody may walk into a demo shop; a real one says nothing about who is in it.
-    people = demo.PEOPLE if parts().settings.demo else ()
-    return render_template("accounts/sign_in.html", form=form, demo_people=people, demo_password=demo.PASSWORD)
+        way = factors.check(writing, account.id, form.code.data or "", desk.settings, desk.desk.clock())
+    if way is not None:
+        limits().succeeded(key)
+        return welcome(account, way, complete=True)
+    limits().failed(address)
+    note_failure(account, Way.CODE)
+    form.code.errors = [_("This is not a code that fits now. Wait for the next one and type that.")]
+    return _code_page(form), 422
 
 
 @blueprint.post("/sign-out")
+@arriving_at(Stage.SECOND_FACTOR, Stage.ENROLMENT)
 def sign_out() -> Response:
     """End this session on the server."""
     desk = parts()
     with desk.database.writing() as writing:
         sessions.end(writing, g.session_key, desk.desk.clock())
-        record(writing, AuditKind.SIGNED_OUT, by(), desk.desk.clock(), subject=g.account.email)
+        account = g.account or arriving()
+        who = By(account.actor, Channel.WEB, request.remote_addr or "")
+        record(writing, AuditKind.SIGNED_OUT, who, desk.desk.clock(), subject=account.email)
+    return signed_out(_("You are signed out."))
+
+
+def signed_out(message: str) -> Response:
+    """Answer somebody whose session has been ended."""
     session.clear()
-    flash(_("You are signed out."), "success")
+    flash(message, "success")
     response = redirect(url_for("accounts.sign_in"), 303)
-    sessions.clear_cookie(response, desk.settings)
+    sessions.clear_cookie(response, parts().settings)
     return response
+
+
+def note_failure(account: Account | None, way: Way) -> None:
+    """Let the account's owner, if there is one, and whoever searches the audit trail read that somebody tried."""
+    desk = parts()
+    with desk.database.writing() as writing:
+        if account is None:
+            record_refused_sign_in(writing, None, request.remote_addr or "", desk.desk.clock())
+        else:
+            events.note(writing, account.id, Act.SIGN_IN_FAILED, request, desk.desk.clock(), way)
+
+
+def too_often(form: DeskForm, page: Callable[[DeskForm], str], until: datetime) -> Refused:
+    """Say when the next try is looked at; what was typed stays, except for what is secret."""
+    form.form_errors.append(
+        _("There were too many tries that failed. The next one is looked at from {at} on.", at=until)
+    )
+    seconds = max(1, round(until.timestamp() - datetime.now(until.tzinfo).timestamp()))
+    return page(form), 429, {"Retry-After": str(seconds)}
+
+
+def _account_of(email: str) -> Account | None:
+    with parts().database.reading() as reading:
+        return reading.exec(select(Account).where(Account.email == email, col(Account.disabled_at).is_(None))).first()
+
+
+def _page(form: DeskForm) -> str:
+    # Anybody may walk into a demo shop; a real one says nothing about who is in it.
+    people = demo.PEOPLE if parts().settings.demo else ()
+    return render_template("accounts/sign_in.html", form=form, demo_people=people, demo_password=demo.PASSWORD)
+
+
+def _code_page(form: DeskForm) -> str:
+    return render_template("accounts/code.html", form=form, arriving=arriving())

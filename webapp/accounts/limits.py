@@ -1,0 +1,75 @@
+"""How often a sign-in may fail: for an account, from an address, and overall.
+
+Failures are counted, not requests: whoever types the right password is never held up by their own visits. An address
+that nobody has is counted like one that somebody has, so the limit tells nothing about who has an account.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from flask import current_app
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+from webapp.accounts.settings import SignInSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    item: RateLimitItem
+    key: str
+
+
+class SignInLimits:
+    """Counts failures. ``seconds`` is how long a limit lasts, for tests that cannot wait for minutes."""
+
+    def __init__(self, settings: SignInSettings, seconds: int | None = None) -> None:
+        storage = storage_from_string(settings.limit_storage)
+        self._counter = FixedWindowRateLimiter(cast(MemoryStorage, storage))
+        window = seconds or settings.limit_minutes * 60
+        self._account, self._address, self._all = (
+            RateLimitItemPerSecond(most, window)
+            for most in (settings.limit_account, settings.limit_address, settings.limit_all)
+        )
+
+    def begin(self, email: str, address: str) -> datetime | None:
+        """Count a try before it is looked at, so that tries at the same instant count as well.
+
+        ``None`` when it may be looked at, else the instant from which the next one may.
+        """
+        shared = self._shared(address)
+        full = [one for one in shared if not self._counter.test(one.item, one.key)]
+        own = self._own(email)
+        if not full and not self._counter.hit(own.item, own.key):
+            full = [own]
+        return max((self._until(one) for one in full), default=None)
+
+    def failed(self, address: str) -> None:
+        """The try that was begun has failed."""
+        for one in self._shared(address):
+            self._counter.hit(one.item, one.key)
+
+    def succeeded(self, email: str) -> None:
+        """The try that was begun has succeeded: the account's failures before it are forgotten."""
+        own = self._own(email)
+        self._counter.clear(own.item, own.key)
+
+    def _own(self, email: str) -> _Limit:
+        # Whoever looks into the store learns no addresses.
+        return _Limit(self._account, f"account-{hashlib.sha256(email.encode()).hexdigest()}")
+
+    def _shared(self, address: str) -> tuple[_Limit, _Limit]:
+        return _Limit(self._address, f"address-{address}"), _Limit(self._all, "all")
+
+    def _until(self, limit: _Limit) -> datetime:
+        stats = self._counter.get_window_stats(limit.item, limit.key)
+        return datetime.fromtimestamp(math.ceil(stats.reset_time), UTC)
+
+
+def limits() -> SignInLimits:
+    """The running application's."""
+    return cast(SignInLimits, current_app.extensions["sign_in_limits"])

@@ -1,0 +1,77 @@
+"""How people sign in: read from the environment once, and named at the start when malformed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from limits.errors import ConfigurationError
+from limits.storage import storage_from_string
+
+from certlifecycle import REVIEWERS, Role
+
+
+class SignInSettingError(ValueError):
+    """A setting that cannot be used; the message begins with its name."""
+
+
+class SecondFactor(StrEnum):
+    """Who must have a second factor. Whoever has set one up is asked for it in any case."""
+
+    OFF = "off"
+    STAFF = "staff"
+    ALL = "all"
+
+    def is_needed_by(self, role: Role) -> bool:
+        """Whether somebody of this role may not sign in without one."""
+        return self is SecondFactor.ALL or (self is SecondFactor.STAFF and role in REVIEWERS)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInSettings:
+    """Who needs a second factor, and how often a sign-in may fail within ``limit_minutes`` before it has to wait.
+
+    ``limit_storage`` is where failures are counted, as an address of the limits library: in this process's memory, or
+    in a Redis that all processes share.
+    """
+
+    second_factor: SecondFactor = SecondFactor.STAFF
+    limit_minutes: int = 15
+    limit_account: int = 10
+    limit_address: int = 100
+    limit_all: int = 1000
+    limit_storage: str = "memory://"
+
+
+def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
+    """Read the settings; raises :class:`SignInSettingError` naming the first one that is malformed."""
+
+    def text(name: str, default: str) -> str:
+        return environ.get(name, "").strip() or default
+
+    def whole(name: str, default: int, most: int) -> int:
+        raw = text(name, str(default))
+        if not (raw.isascii() and raw.isdigit() and len(raw) < 10 and 1 <= int(raw) <= most):
+            raise SignInSettingError(f"{name} must be a whole number between 1 and {most}, not {raw[:40]!r}")
+        return int(raw)
+
+    wanted = text("SECOND_FACTOR", "off" if demo else "staff")
+    if wanted not in set(SecondFactor):
+        raise SignInSettingError(f"SECOND_FACTOR must be one of {', '.join(SecondFactor)}, not {wanted!r}")
+    return SignInSettings(
+        second_factor=SecondFactor(wanted),
+        limit_minutes=whole("SIGN_IN_LIMIT_MINUTES", 15, 24 * 60),
+        limit_account=whole("SIGN_IN_LIMIT_ACCOUNT", 10, 1000),
+        limit_address=whole("SIGN_IN_LIMIT_ADDRESS", 100, 1_000_000),
+        limit_all=whole("SIGN_IN_LIMIT_ALL", 1000, 100_000_000),
+        limit_storage=_storage(text("RATELIMIT_STORAGE_URI", "memory://")),
+    )
+
+
+def _storage(uri: str) -> str:
+    try:
+        storage_from_string(uri)
+    # A storage of another kind of address needs a library of its own, and a wrong address is told in many ways.
+    except (ConfigurationError, ValueError) as wrong:
+        # Not repeated here: it may hold a password.
+        raise SignInSettingError(f"RATELIMIT_STORAGE_URI cannot be used ({type(wrong).__name__})") from None
+    return uri
