@@ -1,7 +1,9 @@
-"""Languages for tests: catalogues made of a few messages."""
+"""Languages for tests: catalogues made of a few messages, and what on a page is left in English."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from io import BytesIO
+from typing import Any
 
 from babel import Locale
 from babel.messages.catalog import Catalog
@@ -9,6 +11,15 @@ from babel.messages.mofile import write_mo
 from babel.support import Translations
 
 from webapp.locales.catalogues import Catalogue
+
+ENGLISH = re.compile(r"(?<![\w.@/:*“-])[A-Za-z][a-z’']+(?: [A-Za-z’']+){2,}")
+"""Three words of Latin letters one after the other: a piece of an English sentence."""
+AS_IT_IS = {"code", "pre", "script", "style", "samp", "kbd", "optgroup", "textarea"}
+"""Elements that hold what machines read or somebody wrote; time zones have their cities in both scripts."""
+NAMES = {"Certificate Desk Issuing CA", "Certificate Desk Root CA"}
+"""Names that are the same in every language."""
+TYPED = {"The site moved to another address"}
+"""What the demo's customer wrote."""
 
 
 def catalogue_of(language: str, messages: Mapping[str, str], stored: tuple[str, ...] = ()) -> Catalogue:
@@ -20,3 +31,26 @@ def catalogue_of(language: str, messages: Mapping[str, str], stored: tuple[str, 
     write_mo(compiled, content)
     compiled.seek(0)
     return Catalogue(Locale.parse(language), Translations(compiled), stored=stored)
+
+
+def read(node: Any) -> Iterator[str]:
+    """What somebody reads on a page, piece by piece."""
+    if node.tag in AS_IT_IS or node.get("translate") == "no" or "mono" in (node.get("class") or "").split():
+        return
+    for name in ("aria-label", "title", "placeholder", "alt"):
+        yield node.get(name) or ""
+    yield node.text or ""
+    for child in node:
+        if isinstance(child.tag, str):
+            yield from read(child)
+        yield child.tail or ""
+
+
+def english(tree: Any) -> set[str]:
+    """Pieces of English on a page."""
+    return {
+        found
+        for text in read(tree)
+        for found in ENGLISH.findall(" ".join(text.split()))
+        if not any(found in name or name in found for name in NAMES | TYPED)
+    }
