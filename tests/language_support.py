@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from io import BytesIO
 from typing import Any
 
 from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from babel.support import Translations
 
-from webapp.locales.catalogues import Catalogue
+from webapp.locales.catalogues import FOLDER, Catalogue
 
 ENGLISH = re.compile(r"(?<![\w.@/:*“-])[A-Za-z][a-z’']+(?: [A-Za-z’']+){2,}")
 """Three words of Latin letters one after the other: a piece of an English sentence."""
@@ -47,10 +49,22 @@ def read(node: Any) -> Iterator[str]:
 
 
 def english(tree: Any) -> set[str]:
-    """Pieces of English on a page."""
-    return {
+    """Pieces of English on a page: of sentences, and short texts that the catalogues have a translation of."""
+    texts = [" ".join(text.split()) for text in read(tree)]
+    sentences = {
         found
-        for text in read(tree)
-        for found in ENGLISH.findall(" ".join(text.split()))
+        for text in texts
+        for found in ENGLISH.findall(text)
         if not any(found in name or name in found for name in NAMES | TYPED)
     }
+    return sentences | {part for text in texts for part in text.split(" · ") if part in translated()}
+
+
+@cache
+def translated() -> frozenset[str]:
+    """The texts of two words and more that read otherwise in Chinese."""
+    with (FOLDER / "zh_Hans" / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        content = read_po(file)
+    return frozenset(
+        str(one.id) for one in content if isinstance(one.id, str) and " " in one.id and one.string != one.id
+    )

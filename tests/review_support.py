@@ -89,7 +89,7 @@ class Console:
             yield tab
         finally:
             opened.close()
-        assert problems == []
+        assert problems == [], problems
 
 
 @contextmanager

@@ -91,6 +91,10 @@ class Reader:
         found = self.tab.locator(where).get_by_text(self.say(message, **values)).first
         expect(found).to_be_visible(timeout=PATIENCE)
 
+    def is_at(self, domain: str) -> None:
+        """Wait for the page of a domain."""
+        expect(self.tab.get_by_role("heading", level=1)).to_contain_text(domain, timeout=PATIENCE)
+
     def is_live(self) -> None:
         """Wait until changes would come to this page by themselves."""
         expect(self.tab.locator("[data-live-status=live]")).to_have_count(1, timeout=PATIENCE)
@@ -98,7 +102,8 @@ class Reader:
     def stops_at(self, name: str) -> None:
         """Look at the page: keep a picture; it fits the screen and speaks one language."""
         picture = self.folder / f"{self.look}-{next(self._numbers):02}-{name}.png"
-        self.tab.screenshot(path=picture, full_page=True)
+        # Hiding the caret would take a style that the pages' policy forbids.
+        self.tab.screenshot(path=picture, full_page=True, caret="initial")
         assert self.tab.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, picture.name
         if self.look.language != "en":
             assert english(parse(self.tab.content(), fragment=False)) == set(), picture.name

@@ -1,10 +1,11 @@
 """Every page there is, in every role and state: valid, accessible, inside the screen, and none forgotten."""
 
 import os
+import re
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -14,7 +15,7 @@ from markup import faults
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext
 from playwright.sync_api import Page as Tab
-from shop import Browser, Page
+from shop import Page
 
 from webapp.accounts import sessions
 from webapp.accounts.models import Account
@@ -92,10 +93,13 @@ def test_every_page_is_valid_for_everybody(desk: Furnished) -> None:
 WIDE, HALF, NARROW = 1280, 640, 320
 """The widths in CSS pixels that a page is looked at in: a desktop, the same at 200 % and at 400 % (WCAG 2.2, 1.4.10)."""
 LANGUAGES = ("en", "zh-Hans")
+SCHEMES = ("light", "dark")
 SEEN_ELSEWHERE = {"styleguide.styleguide"}
 """What test_styleguide_templates.py looks at in a browser."""
 ALWAYS = ("long", "wildcard")
 """Certificates whose pages are looked at whatever else was seen: their names are the longest."""
+MINUTE = 60_000
+"""Milliseconds that a browser on a busy machine may take for a page."""
 
 Element = tuple[str, str, str, str]
 
@@ -106,17 +110,25 @@ def elements(page: Page) -> set[Element]:
     return {(*kinds[parent], *kinds[child]) for parent in page.tree.iter() for child in parent}
 
 
-def worth_seeing(desk: Furnished) -> Iterator[Visit]:
+class Sight(NamedTuple):
+    """A page worth looking at in a browser, in these colour schemes."""
+
+    visit: Visit
+    schemes: tuple[str, ...]
+
+
+def worth_seeing(desk: Furnished) -> Iterator[Sight]:
     """One page of each kind in each role, and of the others those that have anything which was not seen yet.
 
     A page that is made of the same elements as others differs from them in words alone, and a browser takes a second
-    for what the test above does in a hundredth.
+    for what the test above does in a hundredth. Every kind of element is seen in both schemes.
     """
     shop = desk.shop
     people = {who.id if who else None: shop.browser(who) for who in (None, shop.alice, shop.bob, shop.rita, shop.ada)}
     long = [desk.certificates[name].id for name in ALWAYS]
-    seen: set[Element] = set()
+    seen: dict[str, set[Element]] = {scheme: set() for scheme in SCHEMES}
     kinds: set[tuple[str | None, str]] = set()
+    turns = cycle(SCHEMES)
     for visit in visits(desk):
         if visit.endpoint in FRAGMENTS or visit.endpoint in SEEN_ELSEWHERE:
             continue
@@ -124,26 +136,36 @@ def worth_seeing(desk: Furnished) -> Iterator[Visit]:
         if response.status_code not in SHOWN:
             continue
         made_of = elements(Page(response, fragment=False))
-        # An error's page is the same for whatever is not there; an administrator sees what reviewers see.
-        role = visit.who.role.value if visit.who else None
-        kind = ("anybody", "error") if response.status_code != 200 else (role, visit.endpoint)
-        if made_of <= seen and kind in kinds and not any(one in visit.address for one in long):
+        kind = _kind(desk, visit, response.status_code)
+        if made_of <= seen["light"] & seen["dark"] and kind in kinds and not any(one in visit.address for one in long):
             continue
-        seen |= made_of
         kinds.add(kind)
-        yield visit
+        schemes = tuple(scheme for scheme in SCHEMES if not made_of <= seen[scheme]) or (next(turns),)
+        for scheme in schemes:
+            seen[scheme] |= made_of
+        yield Sight(visit, schemes)
+
+
+def _kind(desk: Furnished, visit: Visit, status: int) -> tuple[str | None, str]:
+    """What of a page there has to be one of: what is public is the same for all, and so is what went wrong."""
+    if status != 200:
+        return None, "error"
+    view = desk.shop.app.view_functions[visit.endpoint]
+    is_public = getattr(view, "is_public", False)
+    return None if is_public or visit.who is None else visit.who.role.value, visit.endpoint
 
 
 class Walker:
-    """Somebody who looks at pages: in both languages by turns, at all widths, in both schemes."""
+    """Somebody who looks at pages: in both languages by turns, at all widths, in the schemes that are asked for."""
 
     def __init__(self, chromium: Chromium, desk: Furnished, address: str, who: Account | None, folder: Path) -> None:
         self.address = address
         self.folder = folder
-        self.name = who.name.lower() if who else "nobody"
+        self.name = who.name if who else "nobody"
         self.context: BrowserContext = chromium.new_context(
             viewport={"width": WIDE, "height": 900}, reduced_motion="reduce", timezone_id="Asia/Shanghai"
         )
+        self.context.set_default_timeout(MINUTE)
         if who is not None:
             name = sessions.cookie_name(desk.shop.settings)
             cookie = desk.shop.browser(who).client.get_cookie(name)
@@ -152,40 +174,46 @@ class Walker:
         self.tab: Tab = self.context.new_page()
         self.axe = Axe()
         self.numbers = count()
-        self.complaints: list[str] = []
-        self.tab.on("console", lambda told: self.complaints.append(told.text))
+        self.wrong: list[str] = []
+        self.tab.on("console", lambda told: self._hears(told.text))
 
-    def goes_to(self, where: str) -> list[str]:
-        """What is wrong with a page."""
-        number = next(self.numbers)
-        language = LANGUAGES[number % 2]
-        self.context.add_cookies([{"name": "language", "value": language, "url": self.address}])
+    def _hears(self, told: str) -> None:
+        if "Content Security Policy" in told:
+            self.wrong.append(f"{self.tab.url}: {told}")
+
+    def goes_to(self, where: str) -> None:
+        """Open a page."""
+        self.language = LANGUAGES[next(self.numbers) % 2]
+        self.context.add_cookies([{"name": "language", "value": self.language, "url": self.address}])
         self.tab.set_viewport_size({"width": WIDE, "height": 900})
-        self.tab.emulate_media(color_scheme="light")
         self.tab.goto(self.address + where)
-        return [f"{self.name} at {where} in {language}: {found}" for found in self.looks(f"{number:03}-{language}")]
 
-    def looks(self, name: str) -> list[str]:
-        """What is wrong with the page as it is now."""
+    def sends_nothing(self) -> None:
+        """Send the page's own form as it is, and stand before what it says about that."""
+        with self.tab.expect_navigation():
+            self.tab.evaluate("document.querySelector('main form.form[method=post]').submit()")
+
+    def looks(self, *schemes: str) -> None:
+        """Note what is wrong with the page as it is now: in the first scheme by all rules, in others the colours."""
         tab = self.tab
         tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         tab.evaluate(self.axe.axe_script)
-        found = [f"light: {one}" for one in self.breaks()]
-        self.takes_a_picture(f"{name}-wide-light")
-        tab.emulate_media(color_scheme="dark")
+        for number, scheme in enumerate(schemes):
+            tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            self._note(scheme, self._broken("color-contrast") if number else self._broken())
+            self._takes_a_picture(f"wide-{scheme}")
         for width in (HALF, NARROW):
             tab.set_viewport_size({"width": width, "height": 900})
             over = tab.evaluate("document.documentElement.scrollWidth") - width
-            if over > 0:
-                found.append(f"{over} px over the edge at {width}")
-        # What does not hang on colours hangs on little else that has changed, except for the size of targets.
-        found += [f"dark: {one}" for one in self.breaks("color-contrast", "target-size")]
-        self.takes_a_picture(f"{name}-narrow-dark")
-        found += [one for one in self.complaints if "Content Security Policy" in one]
-        self.complaints.clear()
-        return found
+            self._note(f"{width} px wide", [f"{over} px over the edge"] if over > 0 else [])
+        self._note("narrow", self._broken("target-size"))
+        self._takes_a_picture("narrow")
 
-    def breaks(self, *only: str) -> list[str]:
+    def _note(self, how: str, found: list[str]) -> None:
+        where = self.tab.url.removeprefix(self.address)
+        self.wrong += [f"{self.name} at {where} in {self.language}, {how}: {one}" for one in found]
+
+    def _broken(self, *only: str) -> list[str]:
         """The rules that the page breaks: any, or any of these."""
         more = {"runOnly": list(only)} if only else {"rules": {"target-size": {"enabled": True}}}
         told = self.tab.evaluate("more => axe.run(more)", {"resultTypes": ["violations"]} | more)
@@ -193,27 +221,73 @@ class Walker:
             f"{one['id']} {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in told["violations"]
         ]
 
-    def takes_a_picture(self, name: str) -> None:
+    def _takes_a_picture(self, how: str) -> None:
         """For whoever asks for pictures, by naming a folder in ``DESK_PICTURES``."""
         if "DESK_PICTURES" in os.environ:
-            self.tab.screenshot(path=self.folder / f"{self.name}-{name}.png", full_page=True)
+            place = re.sub(r"[0-9a-f]{32}|[^\w-]+", "-", self.tab.url.removeprefix(self.address)).strip("-")[:60]
+            name = f"{self.name}-{next(self.numbers):03}-{place}-{self.language}-{how}.png"
+            self.tab.screenshot(path=self.folder / name, full_page=True, caret="initial")
 
 
 @pytest.mark.browser
-def test_axe_finds_nothing_and_nothing_runs_over_the_edge(
-    desk: Furnished, chromium: Chromium, tmp_path: Path
-) -> None:
+def test_axe_finds_nothing_and_nothing_runs_over_the_edge(desk: Furnished, chromium: Chromium, tmp_path: Path) -> None:
+    shop = desk.shop
     folder = Path(os.environ.get("DESK_PICTURES", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
-    walkers: dict[str, Walker] = {}
-    wrong: list[str] = []
-    with serving(desk.shop.app) as address:
-        for visit in worth_seeing(desk):
-            name = visit.who.name if visit.who else "nobody"
-            if name not in walkers:
-                walkers[name] = Walker(chromium, desk, address, visit.who, folder)
-            print(visit, flush=True)
-            wrong += walkers[name].goes_to(visit.address)
+    with serving(shop.app) as address:
+        people = (None, shop.alice, shop.bob, shop.rita, shop.ada)
+        walkers = {who.id if who else None: Walker(chromium, desk, address, who, folder) for who in people}
+        for visit, schemes in worth_seeing(desk):
+            walker = walkers[visit.who.id if visit.who else None]
+            walker.goes_to(visit.address)
+            walker.looks(*schemes)
+        for who, where in forms(desk):
+            walker = walkers[who.id if who else None]
+            walker.goes_to(where)
+            walker.sends_nothing()
+            walker.looks("dark", "light")
+        choosing(walkers[shop.alice.id])
+        with_shortcuts(walkers[shop.rita.id])
+        wrong = [one for walker in walkers.values() for one in walker.wrong]
         for walker in walkers.values():
             walker.context.close()
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
+
+
+def forms(desk: Furnished) -> list[tuple[Account | None, str]]:
+    """Forms that nobody has filled in, and who sends them."""
+    shop = desk.shop
+    one = {name: certificate.id for name, certificate in desk.certificates.items()}
+    return [
+        (None, "/sign-in"),
+        (shop.alice, "/order/dv"),
+        (shop.alice, f"/certificates/{one['pending']}/submit"),
+        (shop.alice, f"/certificates/{one['issued']}/revoke"),
+        (shop.alice, f"/certificates/{one['pending']}/refund"),
+        (shop.rita, f"/review/{one['refund_requested']}"),
+        (shop.ada, "/review/reasons/new"),
+        (shop.ada, "/jobs/import"),
+        (shop.ada, "/payments/bank"),
+    ]
+
+
+def choosing(alice: Walker) -> None:
+    """Boxes are ticked, and what would become of many is shown."""
+    alice.goes_to("/certificates?tab=unsigned&sort=domain")
+    for box in alice.tab.locator("tbody [data-keep]").all()[:4]:
+        box.check()
+    alice.looks("light", "dark")
+    alice.tab.set_viewport_size({"width": WIDE, "height": 900})
+    with alice.tab.expect_navigation():
+        alice.tab.locator(".many button[value=request_refund]").click()
+    alice.looks("dark", "light")
+    alice.sends_nothing()
+    alice.looks("light", "dark")
+
+
+def with_shortcuts(rita: Walker) -> None:
+    """The sheet of shortcuts is open."""
+    rita.goes_to("/review")
+    rita.tab.keyboard.press("?")
+    rita.tab.locator("dialog[open]").wait_for()
+    rita.looks("light", "dark")
