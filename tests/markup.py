@@ -1,4 +1,4 @@
-"""What holds for every page besides the grammar of HTML: labels, headings, language, and references that lead somewhere."""
+"""What holds for every page besides the grammar of HTML: labels, headings, language, references that lead somewhere."""
 
 from collections.abc import Iterator
 from typing import Any

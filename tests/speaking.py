@@ -106,7 +106,8 @@ class Reader:
         self.tab.screenshot(path=picture, full_page=True, caret="initial")
         assert self.tab.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, picture.name
         if self.look.language != "en":
-            assert english(parse(self.tab.content(), fragment=False)) == set(), picture.name
+            left = english(parse(self.tab.content(), fragment=False))
+            assert left == set(), (picture.name, left)
 
 
 @contextmanager

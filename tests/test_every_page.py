@@ -91,7 +91,7 @@ def test_every_page_is_valid_for_everybody(desk: Furnished) -> None:
 # In a browser
 
 WIDE, HALF, NARROW = 1280, 640, 320
-"""The widths in CSS pixels that a page is looked at in: a desktop, the same at 200 % and at 400 % (WCAG 2.2, 1.4.10)."""
+"""The widths in CSS pixels at which a page is looked at: a desktop, the same at 200 % and 400 % (WCAG 2.2, 1.4.10)."""
 LANGUAGES = ("en", "zh-Hans")
 SCHEMES = ("light", "dark")
 SEEN_ELSEWHERE = {"styleguide.styleguide"}
