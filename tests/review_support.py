@@ -89,11 +89,13 @@ class Console:
             yield tab
         finally:
             opened.close()
-        assert problems == []
+        assert problems == [], problems
 
 
 @contextmanager
-def serving(open_shop: Callable[..., Shop], database_url: str, chromium: Chromium) -> Iterator[Console]:
+def serving(
+    open_shop: Callable[..., Shop], database_url: str, chromium: Chromium, **settings: Any
+) -> Iterator[Console]:
     """Serve a shop on free ports, with the time of the clock on the wall, which is the browsers' as well."""
     port, live_port = free_ports(2)
     url = f"http://127.0.0.1:{port}"
@@ -104,6 +106,7 @@ def serving(open_shop: Callable[..., Shop], database_url: str, chromium: Chromiu
         public_url=url,
         live_url=f"http://127.0.0.1:{live_port}/live",
         console_origins=(url,),
+        **settings,
     )
     shop.clock.now = datetime.now(UTC)
     hub = HubProcess(database_url, secret_key=shop.settings.secret_key, port=live_port, origins=(url,), heartbeat=1.0)

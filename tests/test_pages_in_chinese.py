@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from language_support import english
 from shop import Browser, Clock, Page, Shop, test_settings
 from sqlmodel import select
 
@@ -14,14 +14,6 @@ from certlifecycle import Role
 from webapp.accounts.models import Account
 from webapp.demo import STORIES, load_demo
 
-ENGLISH = re.compile(r"(?<![\w.@/:*“-])[A-Za-z][a-z’']+(?: [A-Za-z’']+){2,}")
-"""Three words of Latin letters one after the other: a piece of an English sentence."""
-AS_IT_IS = {"code", "pre", "script", "style", "samp", "kbd", "optgroup", "textarea"}
-"""Elements that hold what machines read or somebody wrote; time zones have their cities in both scripts."""
-NAMES = {"Certificate Desk Issuing CA", "Certificate Desk Root CA"}
-"""Names that are the same in every language."""
-TYPED = {"The site moved to another address"}
-"""What the demo's customer wrote."""
 NOT_WALKED = re.compile(r"/static/|/styleguide|/help(?!/states)|/dev/")
 """What is no page, is for those who build the desk, or is one of the documents, which are English."""
 
@@ -55,29 +47,6 @@ def browser_of(shop: Shop, account: Account) -> Browser:
     return browser
 
 
-def read(node: Any) -> Iterator[str]:
-    """What somebody reads on a page, piece by piece."""
-    if node.tag in AS_IT_IS or node.get("translate") == "no" or "mono" in (node.get("class") or "").split():
-        return
-    for name in ("aria-label", "title", "placeholder", "alt"):
-        yield node.get(name) or ""
-    yield node.text or ""
-    for child in node:
-        if isinstance(child.tag, str):
-            yield from read(child)
-        yield child.tail or ""
-
-
-def english(page: Page) -> set[str]:
-    """Pieces of English on a page."""
-    return {
-        found
-        for text in read(page.tree)
-        for found in ENGLISH.findall(" ".join(text.split()))
-        if not any(found in name or name in found for name in NAMES | TYPED)
-    }
-
-
 def pages(browser: Browser, start: str) -> Iterator[tuple[str, Page]]:
     """The pages that links lead to from here; of many that differ by a key alone, as many as the demo has stories."""
     waiting, kinds = [start], {start: 1}
@@ -106,7 +75,7 @@ def test_no_page_says_anything_in_english(demo: Shop, name: str, start: str) -> 
     read_so_far, left = 0, {}
     for address, page in pages(browser, start):
         read_so_far += 1
-        if found := english(page):
+        if found := english(page.tree):
             left[address] = found
     print(name, read_so_far)
     [print(a, f) for a, f in left.items()]

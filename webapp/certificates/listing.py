@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from certlifecycle import REVIEWERS, Mover, Outlook, RefundPolicy, State, Verdict, phrase, verdict
 from webapp.accounts.models import Account
+from webapp.catalogue import product_words
 from webapp.certificates.actions import WAITING_FOR_REVIEW
 from webapp.certificates.names import display_name
 from webapp.certificates.present import SOON, mover_of, open_until, time_left
@@ -97,7 +98,7 @@ def _row(one: Listed, viewer: Account, now: datetime, policy: RefundPolicy, ways
     note = time_left(until, now) if until else None
     if state is State.REFUND_REQUESTED and one.refund:
         note = _("Decision by {day}", day=words().day(one.refund.latest))
-    line = [one.product_name, _("order {number}", number=one.number)]
+    line = [product_words(one.product_name), _("order {number}", number=one.number)]
     is_reviewer = viewer.role in REVIEWERS
     if is_reviewer:
         line.insert(0, one.customer_name)

@@ -197,7 +197,7 @@ def _answers(answers: Pace, policy: RefundPolicy) -> Section:
             _("{kept} of {cases} answers came by the promised day.", kept=answers.kept, cases=answers.cases),
             steps(answers, latest),
             (soonest, latest),
-            "promised",
+            _("promised"),
         ),
         empty=None if answers.cases else _("No application got its answer in these days."),
     )
@@ -218,7 +218,7 @@ def _checks(checks: Pace) -> Section:
             _("{kept} of {cases} decisions came in time.", kept=checks.kept, cases=checks.cases),
             steps(checks, VERIFICATION_DAYS),
             (0, VERIFICATION_DAYS),
-            "target",
+            _("target"),
         ),
         empty=None if checks.cases else _("No reviewer decided about a submission in these days."),
     )

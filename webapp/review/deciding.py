@@ -144,13 +144,13 @@ def _done(file: File, event: Event) -> Markup:
     subject = Markup('<a href="{}">{}</a>').format(url, display_name(certificate.domain))
     match event:
         case Event.VERIFY:
-            text = Markup("{} is verified; the certificate authority issues it.")
+            text = _("{domain} is verified; the certificate authority issues it.")
         case Event.FAIL_VERIFICATION:
-            text = Markup("The verification of {} has failed; the customer reads why.")
+            text = _("The verification of {domain} has failed; the customer reads why.")
         case Event.REJECT_REFUND:
-            text = Markup("The refund of {} is refused; the customer reads why and what to do.")
+            text = _("The refund of {domain} is refused; the customer reads why and what to do.")
         case _ if certificate.state == State.REFUND_REQUESTED:
-            text = Markup("Your approval of the refund of {} is recorded; a second reviewer decides.")
+            text = _("Your approval of the refund of {domain} is recorded; a second reviewer decides.")
         case _:
-            text = Markup("The refund of {} is approved; the money is being sent.")
-    return text.format(subject)
+            text = _("The refund of {domain} is approved; the money is being sent.")
+    return Markup(text).format(domain=subject)  # noqa: S704  # A text of the catalogue; what is put into it is escaped.
