@@ -78,6 +78,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.accounts.preferences import blueprint as preferences
     from webapp.accounts.security import blueprint as security
     from webapp.accounts.views import blueprint as accounts
+    from webapp.audit.views import blueprint as audit
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
     from webapp.figures.views import blueprint as figures
@@ -105,6 +106,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     for one in (preferences, security, factors):
         app.register_blueprint(one)
     app.register_blueprint(figures)
+    app.register_blueprint(audit)
     app.register_blueprint(help_pages)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)
