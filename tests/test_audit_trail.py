@@ -200,7 +200,7 @@ def test_an_entry_is_shown_with_what_belongs_to_it(busy: Shop) -> None:
     assert "&lt;b&gt;" in page.text
     refund = busy.refund_of(first_of(busy))
     assert link(page, f"www.example.com, refund {refund.number}") == f"/certificates/{refund.certificate_id}"
-    assert link(page, "bücher.example") is not None
+    assert "bücher.example" in page.words
     assert button(page, "Search") is not None
 
 

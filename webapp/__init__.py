@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     app = Flask(__name__, template_folder=inside if inside.is_dir() else HERE.parent / "templates")
     app.config.update(
         SECRET_KEY=parts.settings.secret_key,
+        SECRET_KEY_FALLBACKS=list(parts.settings.secret_key_fallbacks),
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         MAX_FORM_PARTS=100,
         SESSION_COOKIE_NAME="desk_form",
