@@ -12,6 +12,7 @@ from test_cli import run
 
 from certlifecycle import Role, State
 from webapp.audit.models import AuditEvent, AuditKind, ChainLink
+from webapp.audit.present import KIND_WORDS
 from webapp.audit.record import record
 from webapp.audit.search import PAGE_SIZE
 from webapp.audit.verify import verify
@@ -202,6 +203,10 @@ def test_an_entry_is_shown_with_what_belongs_to_it(busy: Shop) -> None:
     assert link(page, f"www.example.com, refund {refund.number}") == f"/certificates/{refund.certificate_id}"
     assert "bücher.example" in page.words
     assert button(page, "Search") is not None
+
+
+def test_there_are_words_for_everything() -> None:
+    assert set(KIND_WORDS) == set(AuditKind)
 
 
 def test_what_nobody_has_words_for_is_shown_as_it_is(busy: Shop) -> None:
