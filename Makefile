@@ -4,6 +4,9 @@
 # make bench  what the desk costs, as ratios side by side
 # make messages  collects the texts that people read, and brings every language's catalogue up to date
 # make screenshots  the pictures of the documents, from a demo that it starts
+# make lock       requirements.lock: what a deployment installs, each file by its hash
+# make licences   LICENCES.md: under which licence each of them comes
+# make sbom       sbom.json: the same for machines (CycloneDX)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +14,7 @@ BIN := $(VENV)/bin
 # Two processes by default: the tests start databases, browsers and servers of their own.
 TEST_PROCESSES ?= 2
 
-.PHONY: run test check messages format bench screenshots clean
+.PHONY: run test check messages format bench screenshots lock licences sbom clean
 
 run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo
@@ -37,6 +40,18 @@ format: $(VENV)/.tests
 screenshots: $(VENV)/.tests
 	@$(BIN)/python tests/screenshots.py $(ARGS)
 
+lock: $(VENV)/.supply
+	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --output-file requirements.lock $(ARGS)
+
+licences: $(VENV)/.supply
+	@$(BIN)/pip-licenses --format=markdown --order=name --output-file=LICENCES.md \
+		--packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.lock)
+
+sbom: $(VENV)/.supply
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file sbom.json
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	@$(PYTHON) -m venv $(VENV)
@@ -50,6 +65,11 @@ $(VENV)/.tests: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the tests need (the first time takes a minute) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
 	@touch $@ $(VENV)/.console
+
+$(VENV)/.supply: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what the lists are made with …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) var

@@ -169,6 +169,8 @@ RULES: dict[str, Rule] = {
     "review.restore_reason": about(KEEPERS, "reason"),
     "review.retire_reason": about(KEEPERS, "reason"),
     # What the shop owes and pays
+    "audit.trail": KEEPERS,
+    "audit.export": KEEPERS,
     "outbox.outbox": KEEPERS,
     "outbox.retry_all": KEEPERS,
     "outbox.retry_mail": about(KEEPERS, "mail"),

@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     app = Flask(__name__, template_folder=inside if inside.is_dir() else HERE.parent / "templates")
     app.config.update(
         SECRET_KEY=parts.settings.secret_key,
+        SECRET_KEY_FALLBACKS=list(parts.settings.secret_key_fallbacks),
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         MAX_FORM_PARTS=100,
         SESSION_COOKIE_NAME="desk_form",
@@ -78,6 +79,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.accounts.preferences import blueprint as preferences
     from webapp.accounts.security import blueprint as security
     from webapp.accounts.views import blueprint as accounts
+    from webapp.audit.views import blueprint as audit
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
     from webapp.figures.views import blueprint as figures
@@ -105,6 +107,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     for one in (preferences, security, factors):
         app.register_blueprint(one)
     app.register_blueprint(figures)
+    app.register_blueprint(audit)
     app.register_blueprint(help_pages)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)

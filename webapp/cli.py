@@ -14,12 +14,14 @@ from webapp.accounts.passwords import LONGEST, SHORTEST, Weakness, hash_password
 from webapp.audit.cli import history_head, verify_history
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
+from webapp.authorities.builtin_keys import encrypt
 from webapp.certificates.models import Channel
 from webapp.columns import new_id
 from webapp.demo import DemoRefused, load_demo
 from webapp.desk import By
 from webapp.importing import BadRow, import_orders
 from webapp.migrating import migrate as migrate_database
+from webapp.parts import passphrase_of
 from webapp.payments.ledger import CASH, transfer, wallet
 
 desk = AppGroup("desk", help="Run the certificate desk.")
@@ -35,6 +37,22 @@ def migrate() -> None:
     """Bring the database to this version's shape (the release step)."""
     migrate_database(parts().database.engine)
     click.echo("The database is ready.")
+
+
+@desk.command("encrypt-ca-keys")
+def encrypt_ca_keys() -> None:
+    """Encrypt the built-in authority's keys with CA_KEY_PASSPHRASE. Back the folder up before."""
+    passphrase = passphrase_of(parts().settings)
+    if passphrase is None:
+        raise click.ClickException("Set CA_KEY_PASSPHRASE or CA_KEY_PASSPHRASE_FILE first.")
+    done = encrypt(parts().settings.data_dir / "ca", passphrase)
+    if not done:
+        click.echo("The keys were encrypted before.")
+        return
+    names = [path.name for path in done]
+    with parts().database.writing() as session:
+        record(session, AuditKind.CA_KEYS_ENCRYPTED, COMMAND_LINE, parts().desk.clock(), subject=", ".join(names))
+    click.echo(f"Encrypted: {', '.join(names)}. Copies from before, in backups too, are not.")
 
 
 @desk.command("demo")

@@ -23,6 +23,7 @@ from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_namese
 from webapp.locales.catalogues import offered
 from webapp.mail.settings import MailSettingError, MailSettings, load_mail
 from webapp.payments.settings import PaymentSettingError, PaymentSettings, load_payments
+from webapp.secret_files import SecretFileError, with_files
 
 
 class SettingError(Exception):
@@ -36,6 +37,8 @@ class Settings:
     data_dir: Path
     database_url: str
     secret_key: str
+    secret_key_fallbacks: tuple[str, ...]
+    ca_key_passphrase: str
     host: str
     port: int
     web_workers: int
@@ -82,6 +85,12 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
     ``own_resolvers`` raises ValueError where the machine is set up with no DNS resolver. Makes ``DATA_DIR``, for its
     owner alone, and a secret key in it where none is set.
     """
+
+    try:
+        # Every secret may stand in a file as well, named by the setting and _FILE.
+        environ = with_files(environ)
+    except SecretFileError as wrong:
+        raise SettingError(str(wrong)) from None
 
     def text(name: str, default: str) -> str:
         return environ.get(name, "").strip() or default
@@ -162,6 +171,10 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         data_dir=data_dir,
         database_url=database_url,
         secret_key=secret_key,
+        # Former ones, by commas: what was signed with them still counts, nothing new is signed with them.
+        secret_key_fallbacks=tuple(filter(None, (one.strip() for one in text("SECRET_KEY_FALLBACKS", "").split(",")))),
+        # The passphrase of the built-in authority's keys; without it they lie unencrypted in DATA_DIR/ca.
+        ca_key_passphrase=text("CA_KEY_PASSPHRASE", ""),
         host=host,
         port=port,
         # Processes that render pages.

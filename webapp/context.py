@@ -94,6 +94,7 @@ def navigation(viewer: Account | None, subject: str) -> list[NavItem]:
             if viewer.role == Role.ADMIN:
                 places.append((_("Payments"), "payments.overview", None))
                 places.append((_("Outbox"), "outbox.outbox", how_much_is_stuck(session)))
+                places.append((_("Audit trail"), "audit.trail", None))
     else:
         places = [
             (_("Home"), "home", None),

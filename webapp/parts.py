@@ -75,12 +75,17 @@ def assemble(
     gateways = payments.gateways
     # Applications made from now on are promised these accounts; those made before keep what they were promised.
     desk = Desk(database, work or DbosWork(engine), settings.policy, clock, frozenset(gateways))
-    builtin = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock)
+    builtin = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock, passphrase_of(settings))
     checker = _checker(settings, visitor or Visitor())
     members: dict[str, CertificateAuthority] = {BUILTIN: builtin, **_acme(settings, engine, checker, clock)}
     authority = Authorities(engine, members, settings.authorities, clock)
     jobs = Jobs(database, DbosWork(engine, JOB_QUEUE, JOB_WORKFLOW), clock)
     return Parts(settings, database, desk, authority, builtin, gateways, payments, checker, jobs)
+
+
+def passphrase_of(settings: Settings) -> bytes | None:
+    """What the built-in authority's keys are encrypted with, where that is set."""
+    return settings.ca_key_passphrase.encode() or None
 
 
 def _checker(settings: Settings, visitor: Visitor) -> Checker | None:

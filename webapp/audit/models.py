@@ -81,6 +81,8 @@ class ChainLink(SQLModel, table=True):
     __tablename__ = "chain_link"
     __table_args__ = (
         sa.UniqueConstraint("source", "row_id", name="uq_chain_link_row"),
+        # What a search walks along, one table's rows at a time.
+        sa.Index("ix_chain_link_source", "source", "position"),
         sa.CheckConstraint("position > 0", name="position"),
         sa.CheckConstraint("length(digest) = 64 AND length(hash) = 64", name="hashes"),
     )

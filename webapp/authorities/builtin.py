@@ -60,11 +60,18 @@ class BuiltinAuthority:
 
     ``public_url`` is the plain http address under which ``views.blueprint`` is reached, such as
     ``http://desk.example.com/ca``; it stands in every certificate. ``clock`` gives the present instant (aware). The
-    keys are made at the first start. Raises KeyDirectoryError when they cannot be used, ValueError for an address that
-    no certificate may carry.
+    keys are made at the first start, encrypted with ``passphrase`` where there is one. Raises KeyDirectoryError when
+    they cannot be used, ValueError for an address that no certificate may carry.
     """
 
-    def __init__(self, engine: sa.Engine, directory: Path, public_url: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        directory: Path,
+        public_url: str,
+        clock: Callable[[], datetime],
+        passphrase: bytes | None = None,
+    ) -> None:
         parts = urlsplit(public_url)
         if parts.scheme != "http" or not parts.netloc or parts.query or parts.fragment:
             # Checking a certificate must not need another certificate (Baseline Requirements, section 7.1.2.11.2).
@@ -72,7 +79,7 @@ class BuiltinAuthority:
         self._database = Database(engine)
         self._url = public_url.rstrip("/")
         self._clock = clock
-        self._keys = load_or_create(directory, self._url, clock())
+        self._keys = load_or_create(directory, self._url, clock(), passphrase)
         self._issuer = key_id(self._keys.issuing.certificate).hex()
         self._crl = CrlPublisher(self._database, self._keys.issuing, CRL_VALIDITY, CRL_REFRESH)
         self._root_crl = CrlPublisher(self._database, self._keys.root, ROOT_CRL_VALIDITY, ROOT_CRL_REFRESH)

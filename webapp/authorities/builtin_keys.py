@@ -14,7 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from webapp.authorities.builtin_profiles import issuing_certificate, root_certificate
-from webapp.authorities.key_files import KeyDirectoryError, load_ec_key, locked, make_ec_key, write_whole
+from webapp.authorities.key_files import (
+    KeyDirectoryError,
+    encrypt_ec_key,
+    load_ec_key,
+    locked,
+    make_ec_key,
+    write_whole,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +40,37 @@ class CaKeys:
     issuing: CaPair
 
 
-def load_or_create(directory: Path, url: str, now: datetime) -> CaKeys:
+def load_or_create(directory: Path, url: str, now: datetime, passphrase: bytes | None = None) -> CaKeys:
     """Read the keys and certificates in ``directory``, making those that are not there yet.
 
     Several processes may start at once: one makes them, the others wait for it. ``url`` goes into the issuing
-    certificate when it is made, ``now`` (aware) is the beginning of its validity. Raises KeyDirectoryError when a key
+    certificate when it is made, ``now`` (aware) is the beginning of its validity. New keys are encrypted with
+    ``passphrase`` where there is one. Raises KeyDirectoryError when a key
     is missing, foreign or readable by others.
     """
     not_before = now.replace(microsecond=0)
     with locked(directory):
-        root = _pair(directory, "root", ec.SECP384R1(), lambda key: root_certificate(key, not_before))
+        root = _pair(directory, "root", ec.SECP384R1(), lambda key: root_certificate(key, not_before), passphrase)
         issuing = _pair(
             directory,
             "issuing",
             ec.SECP256R1(),
             lambda key: issuing_certificate(key.public_key(), root.key, root.certificate, url, not_before),
+            passphrase,
         )
     if issuing.certificate.issuer != root.certificate.subject:
         raise KeyDirectoryError(f"{directory}/issuing.crt was not issued by {directory}/root.crt.")
     return CaKeys(root, issuing)
+
+
+def encrypt(directory: Path, passphrase: bytes) -> list[Path]:
+    """Encrypt the keys in ``directory`` that are not encrypted yet, and return their paths.
+
+    Raises KeyDirectoryError when one is encrypted with another passphrase; those before it stay encrypted.
+    """
+    with locked(directory):
+        keys = [directory / f"{name}.key" for name in ("root", "issuing")]
+        return [path for path in keys if path.exists() and encrypt_ec_key(path, passphrase)]
 
 
 def _pair(
@@ -59,6 +78,7 @@ def _pair(
     name: str,
     curve: ec.EllipticCurve,
     certify: Callable[[ec.EllipticCurvePrivateKey], x509.Certificate],
+    passphrase: bytes | None,
 ) -> CaPair:
     key_path, certificate_path = directory / f"{name}.key", directory / f"{name}.crt"
     if not key_path.exists():
@@ -66,8 +86,8 @@ def _pair(
             raise KeyDirectoryError(
                 f"{certificate_path} is there, but its key {key_path} is missing. Restore it from a backup."
             )
-        make_ec_key(key_path, curve)
-    key = load_ec_key(key_path)
+        make_ec_key(key_path, curve, passphrase)
+    key = load_ec_key(key_path, passphrase)
     if not certificate_path.exists():
         write_whole(certificate_path, certify(key).public_bytes(Encoding.PEM), 0o644)
     certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())

@@ -12,6 +12,7 @@ from types import FrameType
 from dbos import DBOS
 
 from webapp.audit.rounds import trail_of
+from webapp.authorities.key_files import is_encrypted
 from webapp.config import Settings, load
 from webapp.desk import Desk
 from webapp.effects import Effects
@@ -127,6 +128,9 @@ def main() -> None:
     logging.getLogger("dbos").setLevel(logging.WARNING)
     settings = load()
     parts = assemble(settings)
+    if any(not is_encrypted(path) for path in (settings.data_dir / "ca").glob("*.key")):
+        advice = "Set CA_KEY_PASSPHRASE and run: flask --app webapp desk encrypt-ca-keys"
+        log.warning("The keys of the certificate authority in %s are not encrypted. %s", settings.data_dir, advice)
     worker = Worker(parts, settings)
     told = threading.Event()
 

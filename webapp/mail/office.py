@@ -35,7 +35,7 @@ def open_office(parts: Parts, settings: MailSettings) -> "PostOffice":
         public_url=parts.settings.public_url,
         policy=parts.desk.policy,
         payable=parts.desk.payable,
-        unsubscribing=Unsubscribing(parts.settings.secret_key),
+        unsubscribing=Unsubscribing(parts.settings.secret_key, parts.settings.secret_key_fallbacks),
         reader_of=Languages(parts.settings).of_account,
     )
     transport = transport_for(settings)

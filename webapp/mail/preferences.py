@@ -1,5 +1,6 @@
 """Who wants which mails, and the link by which somebody stops a group of them without signing in."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -47,8 +48,9 @@ class Unsubscribing:
     A link does not expire: it must work for as long as the mail lies in somebody's box. All it can do is to stop mails.
     """
 
-    def __init__(self, secret: str) -> None:
-        self._serializer = URLSafeSerializer(secret, salt=_SALT)
+    def __init__(self, secret: str, former: Sequence[str] = ()) -> None:
+        # The last one signs; the others are still read, for a mail may lie in a box for years.
+        self._serializer = URLSafeSerializer([*former, secret], salt=_SALT)
 
     def token(self, account_id: str, group: MailGroup) -> str:
         """Text for an address that names an account and a group."""

@@ -94,7 +94,8 @@ def unsubscribe_post(token: str) -> str:
 
 
 def _read(token: str) -> tuple[Account, MailGroup]:
-    found = Unsubscribing(parts().settings.secret_key).read(token)
+    settings = parts().settings
+    found = Unsubscribing(settings.secret_key, settings.secret_key_fallbacks).read(token)
     if found is not None and found[1] in GROUPS:
         with parts().database.reading() as session:
             recipient = session.get(Account, found[0])

@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_chain_link")),
         sa.UniqueConstraint("source", "row_id", name="uq_chain_link_row"),
     )
+    op.create_index("ix_chain_link_source", "chain_link", ["source", "position"])
     connection = op.get_bind()
     _link_what_is_there(connection)
     forbid(connection, "audit_event", "UPDATE", "DELETE")
@@ -95,6 +96,7 @@ def downgrade() -> None:
         allow_replacing(connection, table)
     for table in ("chain_link", "audit_event"):
         allow(connection, table, "UPDATE", "DELETE")
+    op.drop_index("ix_chain_link_source", "chain_link")
     op.drop_table("chain_link")
     op.drop_index("ix_audit_event_certificate", "audit_event")
     op.drop_index("ix_audit_event_kind", "audit_event")
