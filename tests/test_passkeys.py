@@ -1,4 +1,4 @@
-"""Passkeys, in a real browser with a virtual authenticator: added, used as second factor and as the only one, removed."""
+"""Passkeys, in a real browser with a virtual authenticator: added, used as second factor and alone, removed."""
 
 import json
 from collections.abc import Callable, Iterator
