@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from werkzeug.wrappers import Response
 
 from webapp import demo
-from webapp.access import arriving, arriving_at, parts, public
+from webapp.access import arriving, arriving_at, parts, public, whoever_comes
 from webapp.accounts import events, factors, sessions
 from webapp.accounts.arriving import welcome
 from webapp.accounts.forms import CodeForm, SignInForm
