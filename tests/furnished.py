@@ -152,7 +152,7 @@ class Furnished:
     def _keys(self) -> None:
         """A passkey, and a sign-in that failed."""
         shop = self.shop
-        key = {"credential_id": "x", "public_key": "", "sign_count": 0, "name": "Office laptop"}
+        key = {"credential_id": "eA", "public_key": "", "sign_count": 0, "name": "Office laptop"}
         with shop.database.writing() as session:
             session.add(Passkey(account_id=shop.alice.id, created_at=shop.clock(), **key))
         shop.browser().post("/sign-in", {"email": shop.alice.email, "password": "wrong"}, 422)

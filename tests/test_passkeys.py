@@ -199,7 +199,7 @@ def test_without_a_script_nothing_is_lost(shop: Shop) -> None:
 def test_somebody_elses_passkey_cannot_be_removed(shop: Shop) -> None:
     with shop.database.writing() as session:
         row = Passkey(
-            credential_id="x", account_id=shop.alice.id, public_key="", sign_count=0, name="A", created_at=shop.clock()
+            credential_id="eA", account_id=shop.alice.id, public_key="", sign_count=0, name="A", created_at=shop.clock()
         )
         session.add(row)
     stranger = shop.browser(shop.bob)

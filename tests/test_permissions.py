@@ -65,7 +65,7 @@ class Everything:
         shop.run_due(awaited.id)
         with shop.database.writing() as session:
             passkey = Passkey(
-                credential_id="x",
+                credential_id="eA",
                 account_id=shop.alice.id,
                 public_key="",
                 sign_count=0,
