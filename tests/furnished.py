@@ -22,6 +22,7 @@ from shop import Browser, Shop, test_settings
 from sqlmodel import SQLModel, select, update
 
 from certlifecycle import Event, State
+from webapp.accounts.models import Passkey
 from webapp.certificates.models import Certificate, PaymentMethod
 from webapp.help.views import FIRST, names
 from webapp.hindrances import Hindrance
@@ -52,6 +53,7 @@ class Furnished:
         self._payments()
         self._jobs()
         self._outbox()
+        self._keys()
         post = MailShop(shop)
         self.certificates["mailed"] = self._in(State.FAILED, "mailed.example.com")
         post.office.work()
@@ -147,6 +149,14 @@ class Furnished:
         self.shop.desk.note_failure(self.certificates["verified"].id, "OSError: gone", Hindrance.UNREACHABLE)
         self.shop.desk.note_failure(self.certificates["revoking"].id, "OSError: gone", Hindrance.UNREACHABLE)
 
+    def _keys(self) -> None:
+        """A passkey, and a sign-in that failed."""
+        shop = self.shop
+        key = {"credential_id": "eA", "public_key": "", "sign_count": 0, "name": "Office laptop"}
+        with shop.database.writing() as session:
+            session.add(Passkey(account_id=shop.alice.id, created_at=shop.clock(), **key))
+        shop.browser().post("/sign-in", {"email": shop.alice.email, "password": "wrong"}, 422)
+
     @staticmethod
     def upload(browser: Browser, url: str, name: str, content: bytes, file_name: str) -> None:
         """Send a file as a form does."""
@@ -203,6 +213,13 @@ Find = Callable[[Furnished], list[str]]
 PAGES: dict[str, Find] = {
     "home": lambda it: ["/"],
     "accounts.sign_in": lambda it: ["/sign-in", "/sign-in?next=/refunds"],
+    "security.overview": lambda it: ["/account/security"],
+    "security.password": lambda it: ["/account/password"],
+    "factors.set_up": lambda it: ["/account/second-factor"],
+    "factors.remove": lambda it: ["/account/second-factor/remove"],
+    "factors.codes": lambda it: ["/account/second-factor/codes"],
+    "passkeys.add": lambda it: ["/account/passkeys/add"],
+    "passkeys.remove": lambda it: [f"/account/passkeys/{one}/remove" for one in it.ids(Passkey)],
     "mail.preferences": lambda it: ["/account/mail"],
     "preferences.preferences": lambda it: ["/account/preferences"],
     "unsubscribing.unsubscribe": lambda it: [
@@ -290,6 +307,7 @@ FILES: dict[str, Find] = {
 """What is no HTML."""
 
 ELSEWHERE: dict[str, str] = {
+    "accounts.code": "shows to whoever is half signed in alone; tests of the second factor look at it",
     "ca.ocsp_by_get": "answers in DER what is asked in DER",
     "csrf_for_tests": "there in tests alone",
     "jobs.export": "leads to the first table",

@@ -16,7 +16,7 @@ from werkzeug.routing import Rule as Address
 from werkzeug.test import TestResponse
 
 from certlifecycle import Role, State
-from webapp.accounts.models import Account
+from webapp.accounts.models import Account, Passkey
 from webapp.certificates import saved
 from webapp.jobs.exports import start_export
 from webapp.payments.alipay_client import AlipaySettings
@@ -29,7 +29,7 @@ METHODS = frozenset({"GET", "POST", "DELETE"})
 
 MISSING = "0" * 32
 ENDS_THE_SESSION = {"accounts.sign_out", "security.sign_out_everywhere"}
-ALICES = {"certificate", "awaited", "refund", "search", "job"}
+ALICES = {"certificate", "awaited", "refund", "search", "passkey", "job"}
 VALUES = {
     "product": "dv",
     "act": "approve",
@@ -64,6 +64,15 @@ class Everything:
         awaited = shop.certificate_in(State.SUBMITTED)
         shop.run_due(awaited.id)
         with shop.database.writing() as session:
+            passkey = Passkey(
+                credential_id="eA",
+                account_id=shop.alice.id,
+                public_key="",
+                sign_count=0,
+                name="",
+                created_at=shop.clock(),
+            )
+            session.add(passkey)
             saved.save(session, shop.alice, "Mine", {"q": "example"}, shop.clock())
         with shop.database.reading() as session:
             search = session.exec(select(saved.SavedSearch.id)).one()
@@ -72,6 +81,7 @@ class Everything:
             "awaited": awaited.id,
             "refund": shop.refund_of(shop.certificate_in(State.REFUNDED)).id,
             "search": search,
+            "passkey": passkey.id,
             "job": start_export(shop.parts.jobs, by(shop.alice), "certificates"),
         }
         work(shop, self.things["job"])

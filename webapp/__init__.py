@@ -76,6 +76,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp import cli, context, demo_dns, styleguide
     from webapp.accounts.factor_views import blueprint as factors
     from webapp.accounts.limits import SignInLimits
+    from webapp.accounts.passkey_views import blueprint as passkeys
     from webapp.accounts.preferences import blueprint as preferences
     from webapp.accounts.security import blueprint as security
     from webapp.accounts.views import blueprint as accounts
@@ -104,7 +105,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     for one in (*pages, styleguide.blueprint):
         app.register_blueprint(one)
     app.extensions["sign_in_limits"] = SignInLimits(parts.settings.sign_in)
-    for one in (preferences, security, factors):
+    for one in (preferences, security, factors, passkeys):
         app.register_blueprint(one)
     app.register_blueprint(figures)
     app.register_blueprint(audit)

@@ -1,7 +1,6 @@
 """Setting up a second factor, and letting go of it. Whoever must have one comes here before anything else."""
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
-from sqlmodel import col, update
 from werkzeug.wrappers import Response
 
 from webapp.access import account, arriving, arriving_at, parts, whoever_comes
@@ -9,7 +8,7 @@ from webapp.accounts import arriving as doors
 from webapp.accounts import events, factors
 from webapp.accounts.forms import CodeForm, ConfirmedSetUpForm, ConfirmForm, SetUpForm
 from webapp.accounts.limits import limits
-from webapp.accounts.models import Account, Act, Stage, Way, WebSession
+from webapp.accounts.models import Account, Act, Stage, Way
 from webapp.accounts.security import check
 from webapp.accounts.views import Refused, too_often
 from webapp.forms import DeskForm
@@ -50,7 +49,7 @@ def set_up_post() -> Refused | Response:
             limits().failed(request.remote_addr or "")
         form.code.errors = [_("This is not the code that the app shows now. Check that the device’s clock is right.")]
         return _page(form), 422
-    return _show_codes(who, codes)
+    return show_codes(who, codes, Way.CODE)
 
 
 @blueprint.get("/remove")
@@ -70,10 +69,7 @@ def remove_post() -> Refused | Response:
     with desk.database.writing() as writing:
         if factors.forget(writing, who.id):
             events.note(writing, who.id, Act.AUTHENTICATOR_REMOVED, request, desk.desk.clock())
-        stage = factors.stage_for(writing, who, desk.settings)
-        if stage is Stage.ENROLMENT:
-            mine = (col(WebSession.account_id) == who.id, col(WebSession.revoked_at).is_(None))
-            writing.exec(update(WebSession).where(*mine).values(stage=stage))
+        stage = factors.ask_again(writing, who, desk.settings)
     flash(_("The authenticator app is removed."), "success")
     return go_to(url_for("factors.set_up" if stage is Stage.ENROLMENT else "security.overview"))
 
@@ -111,13 +107,13 @@ def _check_arriving(form: CodeForm) -> Refused | None:
     return too_often(form, _page, until) if until is not None else None
 
 
-def _show_codes(who: Account, codes: list[str]) -> Response:
+def show_codes(who: Account, codes: list[str], way: Way) -> Response:
     """The codes, and with them a new session for whoever was only arriving."""
     if arriving() is None:
         return make_response(_codes_page(codes, url_for("security.overview")))
     onward = own_path(request.args.get("next"))
     response = make_response()
-    doors.renew(response, who, Way.CODE, complete=True)
+    doors.renew(response, who, way, complete=True)
     response.set_data(_codes_page(codes, onward))
     return response
 

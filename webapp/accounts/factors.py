@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from sqlmodel import Session, col, delete, func, select, update
 
-from webapp.accounts.models import Account, Authenticator, RecoveryCode, Stage, Way
+from webapp.accounts.models import Account, Authenticator, Passkey, RecoveryCode, Stage, Way, WebSession
 from webapp.accounts.sealing import seal, unseal
 from webapp.accounts.sessions import key_of
 from webapp.config import Settings
@@ -47,7 +48,22 @@ def stage_for(session: Session, account: Account, settings: Settings) -> Stage:
 
 def has_any(session: Session, account_id: str) -> bool:
     """Whether an account has a second factor at all."""
-    return confirmed(session, account_id) is not None
+    return confirmed(session, account_id) is not None or bool(passkeys_of(session, account_id))
+
+
+def passkeys_of(session: Session, account_id: str) -> Sequence[Passkey]:
+    """The account's passkeys, the oldest first."""
+    mine = select(Passkey).where(Passkey.account_id == account_id)
+    return session.exec(mine.order_by(col(Passkey.created_at), col(Passkey.id))).all()
+
+
+def ask_again(session: Session, account: Account, settings: Settings) -> Stage:
+    """After a factor was let go of: whoever must have one and has none left sets one up before anything else."""
+    stage = stage_for(session, account, settings)
+    if stage is Stage.ENROLMENT:
+        mine = (col(WebSession.account_id) == account.id, col(WebSession.revoked_at).is_(None))
+        session.exec(update(WebSession).where(*mine).values(stage=stage))
+    return stage
 
 
 def confirmed(session: Session, account_id: str) -> Authenticator | None:
@@ -90,8 +106,9 @@ def confirm(session: Session, account_id: str, code: str, settings: Settings, no
 
 
 def forget(session: Session, account_id: str) -> bool:
-    """Let go of an app, and of the recovery codes that stood in for it."""
-    session.exec(delete(RecoveryCode).where(col(RecoveryCode.account_id) == account_id))
+    """Let go of an app, and of the recovery codes where there is nothing else that they stand in for."""
+    if not passkeys_of(session, account_id):
+        session.exec(delete(RecoveryCode).where(col(RecoveryCode.account_id) == account_id))
     return bool(rows_changed(session.exec(delete(Authenticator).where(col(Authenticator.account_id) == account_id))))
 
 

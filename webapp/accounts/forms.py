@@ -1,12 +1,12 @@
 """The forms for signing in, for what one signs in with, and for choosing a language and a time zone."""
 
-from wtforms import EmailField, PasswordField, SelectField, StringField
+from wtforms import EmailField, HiddenField, PasswordField, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length, ValidationError
 
 from webapp.access import parts, whoever_comes
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import LONGEST, SHORTEST, Weakness, fits, weakness
-from webapp.forms import DeskForm
+from webapp.forms import DeskForm, tidy
 from webapp.languages import offered_here
 from webapp.wording import _, lazy
 from webapp.zones import zone_choices
@@ -64,6 +64,39 @@ class ConfirmedSetUpForm(ConfirmForm):
         validators=[InputRequired(lazy("Enter the code.")), Length(max=40)],
         render_kw={"autocomplete": "one-time-code", "inputmode": "numeric"},
     )
+
+
+class CredentialForm(SignInForm):
+    """What a passkey signed, as JSON from the browser, on a page that also asks for address and password."""
+
+    credential = HiddenField()
+    code = CodeForm.code
+
+
+def _passkey_name() -> StringField:
+    return StringField(
+        lazy("Name of the passkey"),
+        validators=[
+            InputRequired(lazy("Give it a name, so that you know later which device it is on.")),
+            Length(max=60),
+        ],
+        filters=[tidy],
+        render_kw={"autocomplete": "off"},
+    )
+
+
+class PasskeyForm(DeskForm):
+    """A new passkey, by somebody who is arriving and has just given the password."""
+
+    name = _passkey_name()
+    credential = HiddenField()
+
+
+class ConfirmedPasskeyForm(ConfirmForm):
+    """A new passkey, and the password again."""
+
+    name = _passkey_name()
+    credential = HiddenField()
 
 
 class NewPasswordForm(ConfirmForm):

@@ -139,3 +139,32 @@ class RecoveryCode(SQLModel, table=True):
     account_id: str = Field(foreign_key="account.id", max_length=32)
     created_at: datetime = Field(sa_type=UtcDateTime)
     used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Passkey(SQLModel, table=True):
+    """A passkey (WebAuthn): the public half of a key pair, the other of which never leaves somebody's device.
+
+    ``credential_id`` and ``public_key`` are base64url; ``sign_count`` is what the device counted at the last use.
+    """
+
+    __tablename__ = "passkey"
+    __table_args__ = (sa.Index("ix_passkey_account", "account_id"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    credential_id: str = Field(max_length=1400, unique=True)
+    account_id: str = Field(foreign_key="account.id", max_length=32)
+    public_key: str = Field(sa_type=sa.Text)
+    sign_count: int = Field(sa_type=sa.BigInteger)
+    name: str = Field(max_length=60)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class PasskeyChallenge(SQLModel, table=True):
+    """What a device has to sign, once and soon. ``account_id`` is set where it is asked of one person."""
+
+    __tablename__ = "passkey_challenge"
+
+    challenge: str = Field(primary_key=True, max_length=100)
+    account_id: str | None = Field(default=None, foreign_key="account.id", max_length=32)
+    expires_at: datetime = Field(sa_type=UtcDateTime)

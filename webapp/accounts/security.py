@@ -28,6 +28,7 @@ def overview() -> str:
         return render_template(
             "accounts/security.html",
             has_password=who.password_hash != NONE,
+            passkeys=factors.passkeys_of(reading, who.id),
             authenticator=factors.confirmed(reading, who.id),
             codes_left=factors.codes_left(reading, who.id),
             is_obliged=desk.settings.sign_in.second_factor.is_needed_by(who.role),

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from werkzeug.wrappers import Response
 
 from webapp import demo
-from webapp.access import arriving, arriving_at, parts, public
+from webapp.access import arriving, arriving_at, parts, public, whoever_comes
 from webapp.accounts import events, factors, sessions
 from webapp.accounts.arriving import welcome
 from webapp.accounts.forms import CodeForm, SignInForm
@@ -34,7 +34,7 @@ def sign_in() -> str | Response:
     """Ask who it is; whoever is signed in already goes on."""
     if g.account is not None:
         return redirect(own_path(request.args.get("next")), 303)
-    return _page(SignInForm())
+    return sign_in_page(SignInForm())
 
 
 @blueprint.post("/sign-in")
@@ -43,11 +43,11 @@ def sign_in_post() -> Refused | Response:
     """Open a session for the right password. A wrong one and an unknown address get the same answer."""
     form = SignInForm()
     if not form.validate():
-        return _page(form), 422
+        return sign_in_page(form), 422
     email, address = (form.email.data or "").strip().lower(), request.remote_addr or ""
     until = limits().begin(email, address)
     if until is not None:
-        return too_often(form, _page, until)
+        return too_often(form, sign_in_page, until)
     account = _account_of(email)
     if fits(account.password_hash if account else NONE, form.password.data or "") and account is not None:
         limits().succeeded(email)
@@ -55,7 +55,7 @@ def sign_in_post() -> Refused | Response:
     limits().failed(address)
     note_failure(account, Way.PASSWORD)
     form.form_errors.append(_("This email address and password do not belong together."))
-    return _page(form), 422
+    return sign_in_page(form), 422
 
 
 @blueprint.get("/sign-in/code")
@@ -64,7 +64,7 @@ def code() -> str | Response:
     """Ask for the second factor."""
     if arriving() is None:
         return redirect(own_path(request.args.get("next")), 303)
-    return _code_page(CodeForm())
+    return code_page(CodeForm())
 
 
 @blueprint.post("/sign-in/code")
@@ -76,11 +76,11 @@ def code_post() -> Refused | Response:
         return redirect(own_path(request.args.get("next")), 303)
     form = CodeForm()
     if not form.validate():
-        return _code_page(form), 422
+        return code_page(form), 422
     key, address = f"code of {account.id}", request.remote_addr or ""
     until = limits().begin(key, address)
     if until is not None:
-        return too_often(form, _code_page, until)
+        return too_often(form, code_page, until)
     desk = parts()
     with desk.database.writing() as writing:
         way = factors.check(writing, account.id, form.code.data or "", desk.settings, desk.desk.clock())
@@ -90,7 +90,7 @@ def code_post() -> Refused | Response:
     limits().failed(address)
     note_failure(account, Way.CODE)
     form.code.errors = [_("This is not a code that fits now. Wait for the next one and type that.")]
-    return _code_page(form), 422
+    return code_page(form), 422
 
 
 @blueprint.post("/sign-out")
@@ -140,11 +140,16 @@ def _account_of(email: str) -> Account | None:
         return reading.exec(select(Account).where(Account.email == email, col(Account.disabled_at).is_(None))).first()
 
 
-def _page(form: DeskForm) -> str:
+def sign_in_page(form: DeskForm) -> str:
+    """The page that asks who it is; also by others who find something wrong with it."""
     # Anybody may walk into a demo shop; a real one says nothing about who is in it.
     people = demo.PEOPLE if parts().settings.demo else ()
     return render_template("accounts/sign_in.html", form=form, demo_people=people, demo_password=demo.PASSWORD)
 
 
-def _code_page(form: DeskForm) -> str:
-    return render_template("accounts/code.html", form=form, arriving=arriving())
+def code_page(form: DeskForm) -> str:
+    """The page that asks for the second factor; also by others who find something wrong with it."""
+    who = whoever_comes()
+    with parts().database.reading() as reading:
+        has_passkey = bool(factors.passkeys_of(reading, who.id))
+    return render_template("accounts/code.html", form=form, arriving=who, has_passkey=has_passkey)
