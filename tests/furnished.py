@@ -19,6 +19,7 @@ from order_files import file, row
 from outside_shop import OutsideShop
 from provider_books import Fault
 from shop import Browser, Shop, test_settings
+from sign_in_support import sign_in, with_app
 from sqlmodel import SQLModel, select, update
 
 from certlifecycle import Event, State
@@ -36,6 +37,8 @@ from webapp.payments.models_outside import BankBatch, BankReport
 from webapp.review.models import ReasonTemplate
 
 NOBODY = "0" * 32
+HALFWAY = "Robin"
+"""Who has typed a password, and not yet the code of the authenticator app."""
 CASES = ("submitted", "refund_requested", "issued")
 """A verification, a refund, and what is nobody's case."""
 
@@ -164,6 +167,14 @@ class Furnished:
 
     # Looking
 
+    def people(self) -> dict[str, Browser]:
+        """Everybody's browser: each role, a customer who has bought nothing, and somebody half signed in."""
+        shop = self.shop
+        with_app(shop, shop.robin)
+        halfway, _ = sign_in(shop, shop.robin)
+        signed_in = {who.name: shop.browser(who) for who in (shop.alice, shop.bob, shop.rita, shop.ada)}
+        return {"Nobody": shop.browser(), HALFWAY: halfway} | signed_in
+
     def ids(self, model: type[SQLModel]) -> list[str]:
         """The keys of all rows of a kind."""
         with self.shop.database.reading() as session:
@@ -220,6 +231,7 @@ PAGES: dict[str, Find] = {
     "factors.codes": lambda it: ["/account/second-factor/codes"],
     "passkeys.add": lambda it: ["/account/passkeys/add"],
     "passkeys.remove": lambda it: [f"/account/passkeys/{one}/remove" for one in it.ids(Passkey)],
+    "accounts.code": lambda it: ["/sign-in/code"],
     "mail.preferences": lambda it: ["/account/mail"],
     "preferences.preferences": lambda it: ["/account/preferences"],
     "unsubscribing.unsubscribe": lambda it: [

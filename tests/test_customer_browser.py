@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from ca_support import serving
 from playwright.sync_api import Browser, Locator, Page, expect
 from shop import PASSWORD, Shop
@@ -398,39 +397,6 @@ def pages_of(shop: Shop) -> list[str]:
         if state in (State.REFUND_REQUESTED, State.REFUND_APPROVED, State.REFUNDED, State.REJECTED):
             found.append(f"/refunds/{shop.refund_of(certificate).id}")
     return found
-
-
-@pytest.mark.parametrize(("theme", "width"), [("light", 320), ("dark", 320), ("light", 1280), ("dark", 1280)])
-def test_axe_finds_nothing_and_nothing_runs_over_the_edge(
-    shop: Shop, chromium: Browser, address: str, theme: str, width: int
-) -> None:
-    axe = Axe()
-    more: dict[str, Any] = {
-        "color_scheme": theme,
-        "reduced_motion": "reduce",
-        "viewport": {"width": width, "height": 800},
-    }
-
-    def check(page: Page) -> None:
-        name = f"{theme} {width} {page.url}"
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-        found = axe.run(page).response["violations"]
-        assert found == [], f"{name}: {[(one['id'], one['nodes'][0]['target']) for one in found]}"
-
-    with alice_at(chromium, address, **more) as alice:
-        check(alice.page)
-        for where in pages_of(shop):
-            alice.open(where)
-            alice.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-            check(alice.page)
-        alice.open("/certificates?tab=unsigned&sort=domain")
-        for box in alice.page.locator("tbody [data-keep]").all():
-            box.check()
-        check(alice.page)
-        alice.page.get_by_role("button", name="Apply for refunds").click()
-        check(alice.page)
-        alice.page.get_by_role("button", name="Submit").click()
-        check(alice.page)
 
 
 def test_every_button_and_link_is_large_enough(shop: Shop, chromium: Browser, address: str) -> None:

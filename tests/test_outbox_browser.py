@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from journey import PATIENCE
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from processes import end, eventually, free_ports, start
@@ -120,18 +119,3 @@ def test_an_administrator_sees_what_fails_and_has_it_tried_again(scene: Scene) -
     assert scene.shop.history(certificate)[-1].event == "retry"
     scene.shop.fire(scene.shop.get(certificate.id), Event.ISSUE)
     expect(entry).to_have_count(0, timeout=PATIENCE)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
-def test_it_suits_everybody_and_every_screen(scene: Scene, scheme: str, width: int) -> None:
-    for state in (State.VERIFIED, State.REVOKING, State.REFUND_APPROVED):
-        scene.failing(state)
-    page = scene.sign_in(scene.shop.ada, viewport={"width": width, "height": 900}, color_scheme=scheme)
-    for where in ("/outbox", "/outbox?kind=issue&standing=due", "/outbox?standing=given_up"):
-        page.goto(f"{scene.shop.settings.public_url}{where}")
-        for summary in page.locator("main details > summary").all():
-            summary.click()
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width

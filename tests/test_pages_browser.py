@@ -1,4 +1,4 @@
-"""The figures and the help in a real browser: accessible, inside the screen, and nothing that the policy stops."""
+"""The figures and the help in a real browser. Whether they suit everybody is for test_every_page.py to show."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,12 @@ import chromium
 import pytest
 from ca_support import serving
 from conftest import required
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser
 from shop import PASSWORD, Shop
 
 from certlifecycle import State
 
 pytestmark = pytest.mark.browser
-
-PAGES = ["/figures?days=7", "/help", "/help/customers", "/help/settings"]
 
 
 @pytest.fixture(scope="module")
@@ -32,46 +30,6 @@ def address(shop: Shop) -> Iterator[str]:
     shop.certificate_in(State.REJECTED)
     with serving(shop.app) as url:
         yield url
-
-
-def signed_in(browser: Browser, address: str, theme: str, width: int) -> BrowserContext:
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme=theme,  # type: ignore[arg-type]
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
-    page.goto(f"{address}/sign-in")
-    page.get_by_label("Email address").fill("ada@example.com")
-    page.get_by_label("Password").fill(PASSWORD)
-    with page.expect_navigation():
-        page.get_by_role("button", name="Sign in").click()
-    page.close()
-    return context
-
-
-def open_page(context: BrowserContext, url: str, complaints: list[str]) -> Page:
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.goto(url)
-    return page
-
-
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 320)])
-def test_the_pages_are_for_everybody(browser: Browser, address: str, theme: str, width: int) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    context = signed_in(browser, address, theme, width)
-    for path in PAGES:
-        complaints: list[str] = []
-        page = open_page(context, address + path, complaints)
-        for more in page.locator("details").all():
-            more.locator("summary").click()
-        assert [told for told in complaints if "Content Security Policy" in told] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        found = axe.run(page).response["violations"]
-        assert found == [], f"{path} {theme} {width}: {[(one['id'], one['nodes'][0]['target']) for one in found]}"
-        page.close()
-    context.close()
 
 
 def test_another_period_is_chosen_without_a_script(browser: Browser, address: str) -> None:

@@ -1,8 +1,7 @@
-"""Reviewers side by side in real browsers: claims and presence seen live, shortcuts, no scripts, and access."""
+"""Reviewers side by side in real browsers: claims and presence seen live, shortcuts, and no scripts."""
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import product
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from review_support import Console, serving, url_of
 from shop import Shop
 from sqlmodel import select
 
-from certlifecycle import Event, State
+from certlifecycle import State
 from webapp.review.models import ReviewClaim
 
 pytestmark = pytest.mark.browser
@@ -282,43 +281,3 @@ def test_everything_works_without_scripts(console: Console) -> None:
         soon(tab, "This is a verification: verify it or refuse it.")
     assert shop.get(second.id).state == State.REFUND_APPROVED
     assert shop.get(third.id).state == State.SUBMITTED
-
-
-# Access
-
-
-def test_axe_finds_nothing_and_nothing_runs_over_the_edge(console: Console) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    shop = console.shop
-    late = shop.certificate_in(State.REFUND_REQUESTED, domain="late.example.com")
-    slow = shop.certificate_in(State.REVOKING, domain="slow.example.com")
-    shop.clock.advance(days=20)
-    verification = shop.certificate_in(State.SUBMITTED, domain="*.wild.example.com", product="wildcard")
-    returned = shop.certificate_in(State.REFUND_APPROVED, domain="returned.example.com")
-    shop.fire_as_system(returned, Event.RETURN_REFUND, reason="Nobody took it.")
-    shop.browser(shop.robin).post(f"{url_of(late)}/claim")
-    shop.browser(shop.ada).post(f"{url_of(late)}/note", {"text": "Look at the host."})
-    pages = {
-        "/review": None,
-        url_of(late): "r",
-        url_of(verification): None,
-        url_of(returned): None,
-        url_of(slow): None,
-        f"/review/many?do=refuse&case={late.id}:{late.version}&case={verification.id}:{verification.version}": None,
-        "/review/reasons": None,
-        "/review/reasons/new": None,
-    }
-    for theme, width in product(("light", "dark"), (320, 1280)):
-        look: dict[str, Any] = {"viewport": {"width": width, "height": 900}, "color_scheme": theme}
-        with console.tab(shop.ada, reduced_motion="reduce", **look) as tab:
-            for url, key in pages.items():
-                tab.goto(console.url + url)
-                if key:
-                    tab.keyboard.press(key)
-                assert tab.evaluate("document.documentElement.scrollWidth") <= width, (url, width)
-                found = axe.run(tab).response["violations"]
-                told = [(one["id"], one["nodes"][0]["target"], one["nodes"][0]["failureSummary"]) for one in found]
-                assert told == [], (url, theme, width)
-            tab.goto(console.url + "/review")
-            tab.keyboard.press("?")
-            assert axe.run(tab).response["violations"] == []

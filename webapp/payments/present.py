@@ -17,7 +17,7 @@ from webapp.payments.models_outside import NotificationEffect, ProviderNotificat
 from webapp.payments.present_bank import Mark, RefundLink, refund_link
 from webapp.payments.present_books import DayView, day_view
 from webapp.payments.queries import Concern, LastDay
-from webapp.wording import _
+from webapp.wording import _, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,9 @@ def ways(payments: Payments, public_url: str, days: Mapping[PaymentMethod, LastD
 def bank_facts(settings: BankSettings) -> list[tuple[str, str]]:
     """How the bank is connected."""
     by_hand = _("Downloaded and uploaded by hand")
+    label = words().retell(settings.debtor.label)
     return [
-        (_("Account"), f"{settings.debtor.holder}, {settings.debtor.label}"),
+        (_("Account"), _("{holder}, {label}", holder=settings.debtor.holder, label=label)),
         (_("Payment orders"), settings.message),
         (_("Files"), _("In the folder {folder}", folder=settings.folder) if settings.folder else by_hand),
     ]

@@ -89,7 +89,7 @@ def waiting_view(
 def payee_words(payment: BankPayment) -> str:
     """Who is paid, with as much of the account as is needed to recognise it."""
     account = BankAccount(payment.holder, payment.iban, payment.number, payment.bank_code)
-    return _("{holder}, account {label}", holder=account.holder, label=account.label)
+    return _("{holder}, account {label}", holder=account.holder, label=words().retell(account.label))
 
 
 def _amount(payment: BankPayment) -> Money:
