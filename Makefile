@@ -2,6 +2,7 @@
 # make test   installs, runs every test
 # make check  linter, formatter, types
 # make bench  what the desk costs, as ratios side by side
+# make lighthouse  what Lighthouse says of the five pages that people use most
 # make messages  collects the texts that people read, and brings every language's catalogue up to date
 # make screenshots  the pictures of the documents, from a demo that it starts
 # make lock       requirements.lock: what a deployment installs, each file by its hash
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 # Two processes by default: the tests start databases, browsers and servers of their own.
 TEST_PROCESSES ?= 2
 
-.PHONY: run test check messages format bench screenshots lock licences sbom clean
+.PHONY: run test check messages format bench lighthouse screenshots lock licences sbom clean
 
 run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo
@@ -29,6 +30,9 @@ check: $(VENV)/.tests
 
 bench: $(VENV)/.tests
 	@PYTHONPATH=tests $(BIN)/python tests/bench.py
+
+lighthouse: $(VENV)/.tests
+	@$(BIN)/python tests/lighthouse.py $(ARGS)
 
 messages: $(VENV)/.console
 	@$(BIN)/python -m webapp.locales.collect $(LANGUAGES)

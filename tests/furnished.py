@@ -319,7 +319,6 @@ FILES: dict[str, Find] = {
 """What is no HTML."""
 
 ELSEWHERE: dict[str, str] = {
-    "accounts.code": "shows to whoever is half signed in alone; tests of the second factor look at it",
     "ca.ocsp_by_get": "answers in DER what is asked in DER",
     "csrf_for_tests": "there in tests alone",
     "jobs.export": "leads to the first table",

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from job_support import told, work
 from review_support import button, element, text_of, url_of
 from shop import Browser, Page, Shop
 from sqlmodel import col, select, update
@@ -13,9 +14,11 @@ from certlifecycle import PRESETS, Event, Role, State
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By
+from webapp.jobs.models import JobState
 from webapp.review import claims
 from webapp.review.context import lease
 from webapp.review.many import Act, Chosen, Ending, Order, run_many
+from webapp.review.many_job import AT_ONCE, MOST
 from webapp.review.models import ReasonTemplate, ReviewNote
 from webapp.review.queries import PAGE_SIZE
 
@@ -79,11 +82,11 @@ def test_nothing_chosen_is_said(shop: Shop, query: str) -> None:
 
 def test_too_many_are_too_many(shop: Shop) -> None:
     browser = shop.browser(shop.rita)
-    query = "&".join(f"case={number:032x}:1" for number in range(PAGE_SIZE + 1))
-    assert f"At most {PAGE_SIZE} cases" in browser.get(f"/review/many?do=approve&{query}", 400).words
+    query = "&".join(f"case={number:032x}:1" for number in range(MOST + 1))
+    assert f"At most {MOST} cases" in browser.get(f"/review/many?do=approve&{query}", 400).words
     # The same case twice is one case.
     certificate = shop.certificate_in(State.REFUND_REQUESTED)
-    twice = check(browser, "approve", *[certificate] * (PAGE_SIZE + 1))
+    twice = check(browser, "approve", *[certificate] * (MOST + 1))
     assert "Will be decided 1" in twice.words
 
 
@@ -289,3 +292,98 @@ def test_the_case_of_a_result_is_a_link_away(shop: Shop, mixed: list[Certificate
     page = act_on(shop.browser(shop.rita), "approve", mixed[0])
     assert url_of(mixed[0]) in [node.get("href") for node in page.tree.iter("a")]
     assert shop.history(mixed[0])[-1].actor_name == "Rita"
+
+
+# More than a few
+
+
+def many(shop: Shop, state: State, number: int) -> list[Certificate]:
+    return [shop.certificate_in(state, domain=f"n{place:03}.example.com") for place in range(number)]
+
+
+def job_in(page: Page) -> str:
+    assert page.location is not None
+    return page.location.rpartition("/")[2]
+
+
+def test_more_than_a_few_are_a_job_that_keeps_to_the_rules_of_each(any_shop: Shop) -> None:
+    cases = many(any_shop, State.SUBMITTED, AT_ONCE - 1)
+    refund = any_shop.certificate_in(State.REFUND_REQUESTED, domain="refund.example.com")
+    held, late = (any_shop.certificate_in(State.SUBMITTED, domain=f"{name}.example.com") for name in ("held", "late"))
+    take(any_shop, held, any_shop.robin)
+    take(any_shop, cases[0], any_shop.rita)
+    rita = any_shop.browser(any_shop.rita)
+    wanted = [*cases, refund, held, late]
+    job_id = job_in(act_on(rita, "verify", *wanted, status=303, note="Rung up.", once="abc"))
+    assert job_in(act_on(rita, "verify", *wanted, status=303, note="Rung up.", once="abc")) == job_id
+    page = rita.get(f"/jobs/{job_id}")
+    assert f"Verify {len(wanted)} submissions" in page.words
+    assert f"0 of {len(wanted)}" in page.words
+    any_shop.fire(late, Event.WITHDRAW_SUBMISSION)
+
+    job = work(any_shop, job_id)
+    assert (job.state, job.done, job.failed) == (JobState.FINISHED, len(wanted), 3)
+    told_of = [outcome for outcome, _ in told(any_shop, job_id)]
+    assert told_of == ["done"] * len(cases) + ["refused", "refused", "superseded"]
+    words = [why for _, why in told(any_shop, job_id)]
+    assert words[0] == "Verified."
+    assert words[-3] == "This is a refund: approve it or refuse it."
+    assert words[-2] == "Robin had claimed it until 4 May 2026, 09:15 UTC, so it was left to them."
+    assert [any_shop.get(one.id).state for one in wanted[-3:]] == [
+        State.REFUND_REQUESTED,
+        State.SUBMITTED,
+        State.PENDING,
+    ]
+    # The note and the end of the claim belong to the decision, and to it alone.
+    with any_shop.database.reading() as session:
+        noted = {note.certificate_id for note in session.exec(select(ReviewNote)).all()}
+        assert noted == {one.id for one in cases}
+        assert set(claims.standing(session, [one.id for one in wanted], any_shop.clock())) == {held.id}
+    assert any_shop.history(cases[0])[-1].actor_id == any_shop.rita.id
+    assert "Back to the queue" in rita.get(f"/jobs/{job_id}").words
+
+
+def test_a_job_refuses_with_the_same_reason_and_passes_claims_over_where_told_to(shop: Shop) -> None:
+    cases = many(shop, State.REFUND_REQUESTED, AT_ONCE + 1)
+    take(shop, cases[0], shop.robin)
+    rita = shop.browser(shop.rita)
+    job_id = job_in(act_on(rita, "refuse", *cases, status=303, despite="y", **REASON))
+    job = work(shop, job_id)
+    assert (job.done, job.failed) == (AT_ONCE + 1, 0)
+    refund = shop.refund_of(cases[0])
+    assert refund.instructions == REASON["instructions"]
+    assert shop.history(cases[-1])[-1].reason == REASON["words"]
+    page = rita.get(f"/jobs/{job_id}")
+    assert REASON["words"] in page.words
+    assert REASON["instructions"] in page.words
+
+
+def test_above_the_limit_a_job_gives_the_first_approval_and_nobody_approves_their_own(
+    sqlite_url: str, open_shop: Callable[..., Shop]
+) -> None:
+    shop = open_shop(sqlite_url, policy=replace(PRESETS["30-days-from-issue"], two_reviewers_above_minor=100))
+    cases = many(shop, State.REFUND_REQUESTED, AT_ONCE + 1)
+    with shop.database.writing() as session:
+        statement = update(Certificate).where(col(Certificate.id) == cases[0].id)
+        session.exec(statement.values(customer_id=shop.rita.id))
+    job_id = job_in(act_on(shop.browser(shop.rita), "approve", *cases, status=303))
+    work(shop, job_id)
+    (outcome, _), *others = told(shop, job_id)
+    assert outcome == "refused"
+    assert others == [("done", "Approved by a first reviewer; a second one is needed.")] * AT_ONCE
+    assert {shop.get(one.id).state for one in cases} == {State.REFUND_REQUESTED}
+
+
+def test_all_that_a_tab_has_can_be_chosen_where_a_page_does_not_hold_it(shop: Shop) -> None:
+    rita = shop.browser(shop.rita)
+    many(shop, State.SUBMITTED, PAGE_SIZE)
+    assert 'name="all"' not in rita.get("/review").text
+    shop.certificate_in(State.SUBMITTED, domain="one.more.example.com")
+    shop.certificate_in(State.REFUND_REQUESTED, domain="refund.example.com")
+    page = rita.get("/review?kind=verification&q=example")
+    assert f"All {PAGE_SIZE + 1} that were found" in page.words
+    assert '<input type="hidden" name="kind" value="verification" form="many">' in page.text
+    asked = rita.get("/review/many?do=verify&all=1&kind=verification&q=example")
+    assert f"Will be decided {PAGE_SIZE + 1} " in asked.words
+    assert "one.more.example.com" in asked.words
+    assert "refund.example.com" not in asked.words

@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from webapp import access, error_pages, headers, htmx, languages
+from webapp import access, compression, error_pages, headers, htmx, languages
 from webapp.config import Settings, load
 from webapp.parts import Parts, assemble
 from webapp.paths import KeyConverter
@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     if proxies := parts.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
+    compression.install(app)
     htmx.install(app)
     headers.install(app, parts.settings)
     error_pages.install(app)

@@ -11,6 +11,7 @@ from webapp.certificates.names import display_name
 from webapp.jobs import exports, import_orders, many
 from webapp.jobs.forms import STATE_WORDS_OF
 from webapp.jobs.models import Job, JobItem
+from webapp.review import many_job
 from webapp.wording import _
 
 Link = tuple[str, str]
@@ -59,6 +60,18 @@ def _reason(job: Job) -> Facts:
     return [(phrase("Reason"), say("{reason}", reason=reason))] if reason else []
 
 
+def _told_to_customers(job: Job) -> Facts:
+    """What the customers read; the internal note stands with each case, for reviewers alone."""
+    found = _reason(job)
+    if instructions := job.parameters["instructions"]:
+        found.append((phrase("What the customer can do now"), say("{instructions}", instructions=instructions)))
+    return found
+
+
+def _to_the_queue(_job: Job) -> Link:
+    return _("Back to the queue"), url_for("review.queue")
+
+
 def _to_the_certificates(_job: Job) -> Link:
     return _("See the certificates"), url_for("certificates.list_certificates")
 
@@ -75,6 +88,11 @@ def _filters(job: Job) -> Facts:
 
 KINDS: Mapping[str, Kind] = {
     many.KIND: Kind(phrase("What is done stays done. The rest is left as it is."), facts=_reason),
+    many_job.KIND: Kind(
+        phrase("What is decided stays decided. The rest waits in the queue as before."),
+        facts=_told_to_customers,
+        onward=_to_the_queue,
+    ),
     import_orders.KIND: Kind(
         phrase("Nothing of the file is taken in."), line_label, onward=_to_the_certificates, lists_problems_only=True
     ),

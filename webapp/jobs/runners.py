@@ -10,12 +10,14 @@ from datetime import timedelta
 from webapp.jobs import exports, import_orders, many
 from webapp.jobs.execute import Runner
 from webapp.parts import Parts
+from webapp.review import many_job
 
 
 def runners(parts: Parts) -> Mapping[str, Runner]:
     """The runners of a worker, by kind."""
     return {
         many.KIND: many.Many(parts.desk),
+        many_job.KIND: many_job.Decisions(parts.desk),
         import_orders.KIND: import_orders.ImportOrders(parts.desk),
         exports.KIND: exports.Export(timedelta(days=parts.settings.export_days)),
     }

@@ -37,13 +37,13 @@ EVENTS = {
 }
 """Which event an act is for a case of each kind; an act that is none leaves the case alone."""
 
-ELSEWHERE = Vocabulary(
-    {
-        Kind.VERIFICATION: phrase("This is a verification: verify it or refuse it."),
-        Kind.REFUND: phrase("This is a refund: approve it or refuse it."),
-    }
-)
+ELSEWHERE_PHRASES = {
+    Kind.VERIFICATION: phrase("This is a verification: verify it or refuse it."),
+    Kind.REFUND: phrase("This is a refund: approve it or refuse it."),
+}
 """Why an act that does not fit a case left it alone."""
+
+ELSEWHERE = Vocabulary(ELSEWHERE_PHRASES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def decide_one(desk: Desk, order: Order, one: Chosen) -> Result:
     kind = KINDS.get(State(file.certificate.state))
     if kind is not None and (order.act, kind) not in EVENTS:
         return _result(file, Ending.OTHER_KIND, ELSEWHERE[kind])
-    if kind is not None and claim is not None and _is_in_the_way(claim, order):
+    if kind is not None and claim is not None and is_in_the_way(claim, order):
         return _result(file, Ending.CLAIMED, claimed_words(claim))
     return _fire(desk, order, one, file, kind)
 
@@ -126,12 +126,13 @@ def claimed_words(claim: ReviewClaim) -> str:
     )
 
 
-def _is_in_the_way(claim: ReviewClaim, order: Order) -> bool:
+def is_in_the_way(claim: ReviewClaim, order: Order) -> bool:
+    """Whether somebody else's claim keeps an order from a case."""
     return claim.holder_id != order.by.actor.id and not order.despite
 
 
 def _fire(desk: Desk, order: Order, one: Chosen, file: File, kind: Kind | None) -> Result:
-    event = EVENTS.get((order.act, kind or _kind_before(file)), Event.APPROVE_REFUND)
+    event = event_for(order.act, kind, file) or Event.APPROVE_REFUND
     now = desk.clock()
     note = [notes.new_note(one.certificate_id, order.by.actor, order.note, now, event.value)] if order.note else []
     handed: Handed | None = Refusal(order.instructions) if event is Event.REJECT_REFUND else None
@@ -164,9 +165,12 @@ def _fire(desk: Desk, order: Order, one: Chosen, file: File, kind: Kind | None) 
     return _result(file, Ending.DONE, DONE_WORDS[event])
 
 
-def _kind_before(file: File) -> Kind:
-    """What the case was, where it waits for nobody any more: the door then says what happened to it."""
-    return Kind.REFUND if file.refund else Kind.VERIFICATION
+def event_for(act: Act, kind: Kind | None, file: File) -> Event | None:
+    """The event that an act is for a case; ``kind`` is ``None`` where it waits for nobody any more.
+
+    Then it is what it would have been before, and the door says what happened to the case meanwhile.
+    """
+    return EVENTS.get((act, kind or (Kind.REFUND if file.refund else Kind.VERIFICATION)))
 
 
 DONE_WORDS = Vocabulary(

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 
 from flask import flash, render_template, request, url_for
 from sqlmodel import Session
@@ -22,8 +23,10 @@ from webapp.review.case import approval_words
 from webapp.review.deciding import READ_FIRST
 from webapp.review.forms import ManyForm, RefuseManyForm
 from webapp.review.many import ELSEWHERE, EVENTS, Act, Chosen, Ending, Order, Result, claimed_words, run_many
+from webapp.review.many_job import AT_ONCE, MOST, start_decisions
 from webapp.review.models import ReasonKind
-from webapp.review.queries import KINDS, PAGE_SIZE, Kind
+from webapp.review.queries import KINDS, Kind
+from webapp.review.queue import Filter, found_by
 from webapp.wording import Vocabulary, _, words
 
 TITLES = Vocabulary(
@@ -92,31 +95,50 @@ class Plan:
 def check_many() -> Answer:
     """What would happen to the chosen cases; nothing happens yet."""
     act = request.args.get("do", type=Act)
-    chosen = _chosen(request.args.getlist("case"))
+    chosen = _all_found() if "all" in request.args else _chosen(request.args.getlist("case"))
     if act is None or not chosen:
         flash(_("Choose at least one case, then say what is to be done."), "info")
         return go_to(url_for("review.queue"))
-    plan = _plan(act, chosen)
-    return render_template("review/many.html", plan=plan, form=_form(plan, fresh=True), trouble=None), 200
+    plan = _plan(act, chosen[:MOST])
+    most = MOST if len(chosen) > MOST else None
+    return _show(plan, _form(plan, fresh=True), most=most), 200
 
 
 @blueprint.post("/many/<any(approve, verify, refuse):act>")
 @reviewers_only
 def decide_many(act: str) -> Answer:
-    """Decide the chosen cases and tell what became of each."""
+    """Decide the chosen cases and tell what became of each; more than a few are left to a worker, with a bar."""
     chosen = _chosen(request.form.getlist("case"))
     plan = _plan(Act(act), chosen)
     form = _form(plan)
     if isinstance(form, RefuseManyForm):
         if request.form.get("use"):
             form.use()
-            return render_template("review/many.html", plan=plan, form=form, trouble=None), 200
+            return _show(plan, form), 200
         if form.fill_when_empty():
-            return render_template("review/many.html", plan=plan, form=form, trouble=_(READ_FIRST)), 422
+            return _show(plan, form, _(READ_FIRST)), 422
     if not form.validate():
-        return render_template("review/many.html", plan=plan, form=form, trouble=None), 422
-    results = run_many(parts().desk, _order(plan.act, form), chosen)
+        return _show(plan, form), 422
+    order = _order(plan.act, form)
+    if len(chosen) > AT_ONCE:
+        once = request.form.get("once", "")[:40] or None
+        return go_to(url_for("jobs.details", job_id=start_decisions(parts().jobs, order, chosen, once)))
+    results = run_many(parts().desk, order, chosen)
     return render_template("review/many_done.html", results=results, summary=_summary(results)), 200
+
+
+def _show(plan: Plan, form: ManyForm, trouble: str | None = None, *, most: int | None = None) -> str:
+    """The page before the decision; ``most`` says that more were chosen than are shown."""
+    once = request.form.get("once") or token_hex(8)
+    return render_template("review/many.html", plan=plan, form=form, trouble=trouble, most=most, once=once)
+
+
+def _all_found() -> list[Chosen]:
+    """All cases of the tab and search in an address, the most pressing first; one more than can be decided."""
+    desk, wanted = parts().desk, Filter.read(request.args)
+    with parts().database.reading() as session:
+        found = found_by(session, wanted, desk.policy, account(), desk.clock(), MOST + 1)
+    return [Chosen(one.file.certificate.id, one.file.certificate.version) for one in found]
 
 
 def _chosen(values: Iterable[str]) -> list[Chosen]:
@@ -126,9 +148,9 @@ def _chosen(values: Iterable[str]) -> list[Chosen]:
         match = re.fullmatch("([0-9a-f]{32}):([0-9]{1,10})", value)
         if match and 1 <= int(match[2]) <= LARGEST_VERSION:
             found[match[1]] = Chosen(match[1], int(match[2]))
-    if len(found) > PAGE_SIZE:
+    if len(found) > MOST:
         raise DeskError(
-            _("At most {most} cases can be decided at once.", most=PAGE_SIZE),
+            _("At most {most} cases can be decided at once.", most=MOST),
             _("Choose fewer, and the rest afterwards."),
         )
     return list(found.values())

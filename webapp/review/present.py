@@ -119,6 +119,7 @@ class Queue:
     summary: str
     previous: str | None
     next: str | None
+    all_found: int | None
 
 
 def queue(session: Session, page: QueuePage, viewer: Account, now: datetime) -> Queue:
@@ -153,6 +154,7 @@ def queue(session: Session, page: QueuePage, viewer: Account, now: datetime) -> 
         summary=_("{first} to {last} of {all}", first=first, last=min(first + PAGE_SIZE - 1, found), all=found),
         previous=wanted.url(number - 1) if number > 1 else None,
         next=wanted.url(number + 1) if number * PAGE_SIZE < found else None,
+        all_found=found if found > PAGE_SIZE else None,
     )
 
 

@@ -88,6 +88,14 @@ def queue_page(session: Session, wanted: Filter, policy: RefundPolicy, viewer: A
     return QueuePage(replace(wanted, page=page), everything, holders, len(chosen), shown)
 
 
+def found_by(
+    session: Session, wanted: Filter, policy: RefundPolicy, viewer: Account, now: datetime, limit: int
+) -> list[QueueItem]:
+    """All that a filter finds on all of its pages, the most pressing first, up to a limit."""
+    everything = waiting(session, policy, wanted.search)
+    return items(session, _chosen(everything, wanted, claims.holders(session, now), viewer)[:limit])
+
+
 def _chosen(everything: Sequence[Waiting], wanted: Filter, holders: dict[str, str], viewer: Account) -> list[Waiting]:
     fitting = [one for one in everything if wanted.kind in (None, one.kind)]
     match wanted.claim:
