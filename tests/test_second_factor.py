@@ -136,6 +136,16 @@ def test_the_tables_hold_neither_the_secret_nor_the_codes(shop: Shop) -> None:
     assert not set(hashes) & {code.replace("-", "") for code in codes}
 
 
+def test_an_app_that_was_set_up_before_the_secret_key_was_changed_goes_on(shop: Shop) -> None:
+    _, app, _ = with_app(shop, shop.alice)
+    shop.clock.advance(minutes=5)
+    former = ("the oldest key", shop.settings.secret_key)
+    rotated = replace(shop.settings, secret_key="another key", secret_key_fallbacks=former)
+    with shop.database.writing() as session:
+        now = shop.clock()
+        assert factors.check(session, shop.alice.id, app.shows(now), rotated, now) is Way.CODE
+
+
 def test_with_another_secret_key_recovery_codes_still_open(
     sqlite_url: str, open_shop: Callable[..., Shop], shop: Shop
 ) -> None:

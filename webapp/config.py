@@ -74,6 +74,11 @@ class Settings:
     sign_in: SignInSettings = field(default_factory=SignInSettings)
 
     @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The key and the former ones, in the order in which they are tried."""
+        return (self.secret_key, *reversed(self.secret_key_fallbacks))
+
+    @property
     def secure_cookies(self) -> bool:
         """Whether the console is reached over TLS, so that cookies may insist on it."""
         return self.public_url.startswith("https://")

@@ -81,7 +81,7 @@ def begin(session: Session, account: Account, settings: Settings, now: datetime)
     values = {"account_id": account.id, "sealed_secret": fresh, "last_step": 0, "created_at": now}
     session.exec(insert_unless(session, Authenticator).values(**values).on_conflict_do_nothing())
     row = session.exec(select(Authenticator).where(Authenticator.account_id == account.id)).one()
-    secret = unseal(settings.secret_key, account.id, row.sealed_secret)
+    secret = unseal(settings.secret_keys, account.id, row.sealed_secret)
     if secret is None:
         # The desk's key was changed meanwhile: what waits here can never be confirmed.
         session.delete(row)
@@ -123,7 +123,7 @@ def check(session: Session, account_id: str, typed: str, settings: Settings, now
 
 def _accept(session: Session, row: Authenticator, code: str, settings: Settings, now: datetime) -> bool:
     """Whether a code fits now, or a step before or after; each step's code is taken once (RFC 6238, 5.2)."""
-    secret = unseal(settings.secret_key, row.account_id, row.sealed_secret)
+    secret = unseal(settings.secret_keys, row.account_id, row.sealed_secret)
     if secret is None:
         return False
     totp = _totp(secret)

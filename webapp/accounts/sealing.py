@@ -2,6 +2,8 @@
 
 import base64
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,13 +19,13 @@ def seal(secret_key: str, owner: str, secret: bytes) -> str:
     return base64.b64encode(nonce + _box(secret_key).encrypt(nonce, secret, owner.encode())).decode()
 
 
-def unseal(secret_key: str, owner: str, sealed: str) -> bytes | None:
-    """What was sealed; ``None`` where it was sealed with another key or for somebody else."""
+def unseal(secret_keys: Iterable[str], owner: str, sealed: str) -> bytes | None:
+    """What was sealed with one of these keys; ``None`` where it was with another, or for somebody else."""
     raw = base64.b64decode(sealed)
-    try:
-        return _box(secret_key).decrypt(raw[:NONCE], raw[NONCE:], owner.encode())
-    except InvalidTag:
-        return None
+    for secret_key in secret_keys:
+        with suppress(InvalidTag):
+            return _box(secret_key).decrypt(raw[:NONCE], raw[NONCE:], owner.encode())
+    return None
 
 
 def _box(secret_key: str) -> AESGCM:
