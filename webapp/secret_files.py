@@ -22,7 +22,7 @@ def with_files(environ: Mapping[str, str]) -> Mapping[str, str]:
     Raises :class:`SecretFileError` for a file that cannot be read, is empty, or is given besides the setting itself.
     """
     named = [name for name in environ if name.startswith("ACME_") and name.endswith(f"{ACME_SECRET}_FILE")]
-    found = dict(environ)
+    found: dict[str, str] = {}
     for name in (*(f"{secret}_FILE" for secret in SECRETS), *named):
         path = environ.get(name, "").strip()
         if not path:
@@ -31,7 +31,7 @@ def with_files(environ: Mapping[str, str]) -> Mapping[str, str]:
         if environ.get(setting, "").strip():
             raise SecretFileError(f"{name} and {setting} are both set; set one of them")
         found[setting] = _content(name, path)
-    return found
+    return {**environ, **found} if found else environ
 
 
 def _content(name: str, path: str) -> str:
