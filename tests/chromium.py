@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 # Chromium's own connections home are refused on a closed network, many at a time.
 FLAGS = [
@@ -16,6 +16,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 20_000
+"""Milliseconds that something may take to show: browsers, servers and databases share a small machine."""
 INSTALL = "apt-get install chromium"
 
 
@@ -27,6 +29,7 @@ def path() -> str | None:
 @contextmanager
 def running() -> Iterator[Browser]:
     """A browser that ends with the block."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path(), args=FLAGS)
         try:

@@ -25,6 +25,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "PORT": str(settings.port),
         "LIVE_PORT": str(settings.live_port),
         "RECONCILE_SECONDS": "1",
+        "SECOND_FACTOR": settings.sign_in.second_factor.value,
     } | more
 
 
