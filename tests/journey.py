@@ -94,6 +94,8 @@ class Person:
 
     def watches(self, act: Callable[[], None], text: str) -> None:
         """See what somebody else did. With scripts it comes to this page without the page being loaded anew."""
+        # What the person did before may still be arriving.
+        self.page.wait_for_load_state()
         loads: list[str] = []
         self.page.on("load", lambda page: loads.append(page.url))
         act()

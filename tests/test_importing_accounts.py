@@ -57,8 +57,8 @@ def test_an_order_without_an_account_is_taken_over_as_before(any_shop: Shop) -> 
     for number in ("X-1001", "X-2", "X-3"):
         assert account_of(any_shop, number) == (None, False)
     with any_shop.database.reading() as session:
-        certificate = session.exec(select(Certificate).order_by(col(Certificate.created_at))).first()
-    assert certificate is not None
+        ordered = select(Certificate).join(Purchase, col(Purchase.id) == Certificate.purchase_id)
+        certificate = session.exec(ordered.where(Purchase.number == "X-1001")).one()
     any_shop.fire(certificate, Event.REQUEST_REFUND)
     assert any_shop.refund_of(certificate).method == PaymentMethod.BALANCE
 
