@@ -12,8 +12,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Two processes by default: the tests start databases, browsers and servers of their own.
-TEST_PROCESSES ?= 2
+# One more than two cores: the tests start databases, browsers and servers of their own, and often wait for them.
+TEST_PROCESSES ?= 3
 
 .PHONY: run test check messages format bench lighthouse screenshots lock licences sbom clean
 
