@@ -119,32 +119,26 @@ class Shop:
         self.desk = self.parts.desk
         self.database = self.parts.database
         self.effects = Effects(self.desk, self.parts.authority, self.parts.gateways)
-        self.alice = self._person("alice", Role.CUSTOMER)
-        self.bob = self._person("bob", Role.CUSTOMER)
-        self.rita = self._person("rita", Role.REVIEWER)
-        self.robin = self._person("robin", Role.REVIEWER)
-        self.ada = self._person("ada", Role.ADMIN)
-        # Every test has a cast, so they move in together.
-        with self.database.writing() as session:
-            session.add_all([self.alice, self.bob, self.rita, self.robin, self.ada])
+        self.alice = self.account("alice", Role.CUSTOMER)
+        self.bob = self.account("bob", Role.CUSTOMER)
+        self.rita = self.account("rita", Role.REVIEWER)
+        self.robin = self.account("robin", Role.REVIEWER)
+        self.ada = self.account("ada", Role.ADMIN)
 
     # Set-up
 
     def account(self, name: str, role: Role) -> Account:
         """Somebody new, with :data:`PASSWORD`."""
-        account = self._person(name, role)
-        with self.database.writing() as session:
-            session.add(account)
-        return account
-
-    def _person(self, name: str, role: Role) -> Account:
-        return Account(
+        account = Account(
             email=f"{name}@example.com",
             name=name.capitalize(),
             password_hash=passwords_hashed(PASSWORD),
             role=role,
             created_at=self.clock(),
         )
+        with self.database.writing() as session:
+            session.add(account)
+        return account
 
     def give(self, owner: Account, minor: int) -> None:
         """Put money on somebody's balance."""
