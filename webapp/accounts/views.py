@@ -100,8 +100,7 @@ def sign_out() -> Response:
     desk = parts()
     with desk.database.writing() as writing:
         sessions.end(writing, g.session_key, desk.desk.clock())
-        unfinished = arriving()
-        account = g.account if unfinished is None else unfinished
+        account = whoever_comes()
         who = By(account.actor, Channel.WEB, request.remote_addr or "")
         record(writing, AuditKind.SIGNED_OUT, who, desk.desk.clock(), subject=account.email)
     return signed_out(_("You are signed out."))
