@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import html5lib
@@ -17,6 +18,7 @@ from flask.testing import FlaskClient
 from flask_wtf.csrf import generate_csrf
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlmodel import col, select
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from certlifecycle import SYSTEM, Event, Money, Role, State
@@ -56,6 +58,30 @@ class Compiled(BytecodeCache):
 
 
 COMPILED = Compiled()
+
+
+def compile_each_rule_once() -> None:
+    """Let every app of this process share what Werkzeug compiles for the building of an address.
+
+    A rule with the same parts and defaults always gets the same code, and there are 130 of them: a tenth of a second
+    for each app. Werkzeug builds them through :mod:`ast`, which in CPython before 3.12 is not safe in two threads at
+    once (python/cpython#106905); hence one at a time.
+    """
+    compiled: dict[tuple[Any, ...], Any] = {}
+    busy = Lock()
+    compile_builder = Rule._compile_builder
+
+    def once(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (tuple(rule._trace), repr(rule.defaults), append_unknown)
+        with busy:
+            if key not in compiled:
+                compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    Rule._compile_builder = once  # type: ignore[method-assign]
+
+
+compile_each_rule_once()
 
 START = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -116,6 +142,8 @@ class Shop:
 
     def __post_init__(self) -> None:
         self.parts: Parts = assemble(self.settings, self.clock, visitor=self.visitor)
+        self._app: Flask | None = None
+        self._opening = Lock()
         self.desk = self.parts.desk
         self.database = self.parts.database
         self.effects = Effects(self.desk, self.parts.authority, self.parts.gateways)
@@ -254,15 +282,20 @@ class Shop:
     @property
     def app(self) -> Flask:
         """The console over this shop; CSRF is checked, as in production."""
-        if not hasattr(self, "_app"):
-            self._app = create_app(parts=self.parts)
-            self._app.jinja_env.bytecode_cache = COMPILED
-            self._app.testing = True
-            # An unexpected error must show as the page a person would get.
-            self._app.config["PROPAGATE_EXCEPTIONS"] = False
-            csrf = public(lambda: generate_csrf())
-            self._app.add_url_rule("/csrf-for-tests", "csrf_for_tests", csrf)
+        with self._opening:
+            if self._app is None:
+                self._app = self._make_app()
         return self._app
+
+    def _make_app(self) -> Flask:
+        app = create_app(parts=self.parts)
+        app.jinja_env.bytecode_cache = COMPILED
+        app.testing = True
+        # An unexpected error must show as the page a person would get.
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        csrf = public(lambda: generate_csrf())
+        app.add_url_rule("/csrf-for-tests", "csrf_for_tests", csrf)
+        return app
 
     def browser(self, account: Account | None = None) -> "Browser":
         """Somebody's browser, signed in unless nobody is named."""
