@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from outside_shop import alipay_settings
+from processes import free_ports
 from provider import Provider
 from provider_books import Fault
 from provider_keys import make_keys, signature
@@ -267,6 +268,19 @@ def test_an_answer_that_comes_drop_by_drop_is_not_waited_for(hasty: AlipayGatewa
     answer = hasty.refund(wanted)
     assert answer == Unknown("Alipay's answer took longer than 0.4 seconds.")
     assert time.monotonic() - begun < provider.late_seconds / 2
+
+
+@pytest.mark.parametrize("fault", [Fault.DROP, Fault.RESET])
+def test_a_broken_connection_is_told_in_words(gateway: AlipayGateway, provider: Provider, fault: Fault) -> None:
+    wanted = order(provider)
+    provider.books.plan(wanted.refund_no, fault)
+    assert gateway.refund(wanted) == Unknown("The connection to Alipay broke off before its answer was whole.")
+
+
+def test_a_gateway_that_is_away_is_told_in_words(provider: Provider) -> None:
+    away = replace(alipay_settings(provider), gateway=f"http://127.0.0.1:{free_ports(1)[0]}/gateway.do")
+    with closing(AlipayGateway(away, provider.clock)) as gateway:
+        assert gateway.refund(order(provider)) == Unknown("Alipay could not be reached.")
 
 
 def test_refusals_say_in_words_what_is_wrong(gateway: AlipayGateway, provider: Provider) -> None:

@@ -145,6 +145,8 @@ class AlipayClient:
                 answer.close()
         except httpx.TimeoutException:
             raise NoAnswer(stored("Alipay did not answer within {seconds} seconds.", seconds=f"{seconds:g}")) from None
-        except (httpx.HTTPError, httpx.StreamError) as trouble:
-            raise NoAnswer(stored("The connection to Alipay failed ({name}).", name=type(trouble).__name__)) from None
+        except httpx.ConnectError:
+            raise NoAnswer(stored("Alipay could not be reached.")) from None
+        except (httpx.HTTPError, httpx.StreamError):
+            raise NoAnswer(stored("The connection to Alipay broke off before its answer was whole.")) from None
         return bytes(body)

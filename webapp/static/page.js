@@ -34,7 +34,10 @@
 
   function hear(root, aloud) {
     for (const one of news(root)) {
-      if (aloud && said.get(one.id) !== one.dataset.announce) say(one.dataset.announce);
+      if (aloud && said.get(one.id) !== one.dataset.announce) {
+        say(one.dataset.announce);
+        if (said.has(one.id)) outdate();
+      }
       said.set(one.id, one.dataset.announce);
     }
   }
@@ -43,8 +46,9 @@
     hear(document.getElementById(target.id || elt.id) ?? document.body, true);
   });
 
-  // What stands on top of a page that was just loaded is news as well.
+  // What stands on top of a page that was just loaded is news as well, until something newer has happened below it.
   const messages = document.getElementById("messages");
+  const outdate = () => messages?.querySelectorAll(".tone-success").forEach((one) => one.remove());
   if (messages?.textContent.trim()) say(messages.textContent.trim().replace(/\s+/g, " "));
 
   // ---- Copying
