@@ -30,6 +30,7 @@ from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
 from webapp.columns import new_id
 from webapp.config import Settings, load
+from webapp.db import Database
 from webapp.desk import By
 from webapp.domaincontrol.http import Visitor
 from webapp.due import WORK_DUE_IN
@@ -82,6 +83,23 @@ def compile_each_rule_once() -> None:
 
 
 compile_each_rule_once()
+
+_KNOWN: dict[str, tuple[Any, Any]] = {}
+"""By the kind of database: the dialect of the first engine of this process, and what that has compiled."""
+
+
+def share_statements(database: Database) -> None:
+    """Let the database use what another one of its kind has compiled: every shop asks the same, each by an engine.
+
+    What an engine has compiled is found again by its dialect too, so the dialect is shared as well. It holds what it
+    knows of the server, which is the same one for the whole run.
+    """
+    engine = database.engine
+    dialect, compiled = _KNOWN.setdefault(engine.name, (engine.dialect, engine._compiled_cache))
+    engine.pool._dialect = dialect
+    for one in (engine, database._writer):
+        one.dialect, one._compiled_cache = dialect, compiled
+
 
 START = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -142,6 +160,7 @@ class Shop:
 
     def __post_init__(self) -> None:
         self.parts: Parts = assemble(self.settings, self.clock, visitor=self.visitor)
+        share_statements(self.parts.database)
         self._app: Flask | None = None
         self._opening = Lock()
         self.desk = self.parts.desk
