@@ -11,9 +11,10 @@ from werkzeug.wrappers import Response
 from certlifecycle import REVIEWERS, Event, Role
 from webapp.accounts import sessions
 from webapp.accounts.models import Account, Stage
+from webapp.accounts.settings import Entrance
 from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By
-from webapp.errors import Forbidden, Superseded
+from webapp.errors import Forbidden, NotFound, Superseded
 from webapp.htmx import wants_fragment
 from webapp.parts import Parts
 from webapp.wording import _
@@ -50,6 +51,21 @@ def arriving_at(*stages: Stage) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def entrance(way: Entrance) -> Callable[[View], View]:
+    """Let a view be there only where one can sign in this way; else nobody finds it, whatever they send."""
+
+    def mark(view: View) -> View:
+        view.entrance = way  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def is_open(way: Entrance) -> bool:
+    """Whether one can sign in this way here."""
+    return way in parts().settings.sign_in.entrances
 
 
 reviewers_only = only(*REVIEWERS)
@@ -106,9 +122,13 @@ def install(app: Flask) -> None:
         g.arriving = None
         g.stage = None
         g.session_key = None
+        g.signed_in_at = None
         view = app.view_functions.get(request.endpoint or "")
         if view is None or request.endpoint == "static":
             return None
+        way = getattr(view, "entrance", None)
+        if way is not None and not is_open(way):
+            raise NotFound(_("There is no such page."))
         token = request.cookies.get(sessions.cookie_name(parts().settings))
         if token:
             _recognise(token)
@@ -137,6 +157,7 @@ def _recognise(token: str) -> None:
         g.arriving, g.stage = who, row.stage
         return
     g.account = who
+    g.signed_in_at = row.created_at
     # A page that keeps itself up to date is not a person who is there.
     in_background = request.method == "GET" and wants_fragment()
     if now - row.last_seen_at > sessions.SEEN_EVERY and not in_background:

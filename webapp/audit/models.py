@@ -27,6 +27,11 @@ class AuditKind(StrEnum):
     RECOVERY_CODES_MADE = "recovery_codes_made"
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    RECOVERY_ASKED = "recovery_asked"
+    PASSWORD_RESET = "password_reset"  # noqa: S105  # A name, not a password.
+    PROVIDER_LINKED = "provider_linked"
+    PROVIDER_UNLINKED = "provider_unlinked"
+    ROLE_CHANGED = "role_changed"
     ACCOUNT_ADDED = "account_added"
     POLICY_IN_FORCE = "policy_in_force"
     """The refund policy is another one than when the desk last looked; it is a setting, so nobody is named."""
