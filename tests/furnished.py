@@ -24,6 +24,7 @@ from sqlmodel import SQLModel, select, update
 
 from certlifecycle import Event, State
 from webapp.accounts.models import Passkey
+from webapp.accounts.recovery import Recovering
 from webapp.certificates.models import Certificate, PaymentMethod
 from webapp.help.views import FIRST, names
 from webapp.hindrances import Hindrance
@@ -188,6 +189,12 @@ class Furnished:
         """An address for each certificate that is named."""
         return [pattern.format(self.certificates[name].id) for name in names]
 
+    def recovery_token(self) -> str:
+        """The secret of a link by which Bob may choose a new password."""
+        recovering, clock = Recovering(self.shop.settings.secret_key), self.shop.clock
+        with self.shop.database.writing() as session:
+            return recovering.token(recovering.open(session, self.shop.bob, clock())) or ""
+
     def chosen(self) -> str:
         """Two cases as the queue's boxes name them."""
         cases = [self.shop.get(self.certificates[name].id) for name in ("refund_requested", "wildcard")]
@@ -224,6 +231,8 @@ Find = Callable[[Furnished], list[str]]
 PAGES: dict[str, Find] = {
     "home": lambda it: ["/"],
     "accounts.sign_in": lambda it: ["/sign-in", "/sign-in?next=/refunds"],
+    "recovery.ask": lambda it: ["/sign-in/recover"],
+    "recovery.choose": lambda it: [f"/sign-in/recover/{it.recovery_token()}", "/sign-in/recover/nonsense"],
     "security.overview": lambda it: ["/account/security"],
     "security.password": lambda it: ["/account/password"],
     "factors.set_up": lambda it: ["/account/second-factor"],

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 from flask import Flask, current_app, g, redirect, request, url_for
 from sqlalchemy import ColumnElement, true
 from sqlmodel import col
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from certlifecycle import REVIEWERS, Event, Role
@@ -14,7 +15,7 @@ from webapp.accounts.models import Account, Stage
 from webapp.accounts.settings import Entrance
 from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By
-from webapp.errors import Forbidden, NotFound, Superseded
+from webapp.errors import Forbidden, Superseded
 from webapp.htmx import wants_fragment
 from webapp.parts import Parts
 from webapp.wording import _
@@ -128,7 +129,7 @@ def install(app: Flask) -> None:
             return None
         way = getattr(view, "entrance", None)
         if way is not None and not is_open(way):
-            raise NotFound(_("There is no such page."))
+            raise NotFound
         token = request.cookies.get(sessions.cookie_name(parts().settings))
         if token:
             _recognise(token)

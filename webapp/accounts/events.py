@@ -95,7 +95,9 @@ def note_from(
 ) -> None:
     """The same for what no request tells; ``facts`` are further details for the audit trail."""
     session.add(
-        AccountEvent(account_id=account_id, act=act, way=way, address=where.address, user_agent=where.user_agent, at=now)
+        AccountEvent(
+            account_id=account_id, act=act, way=way, address=where.address, user_agent=where.user_agent, at=now
+        )
     )
     account, kind = session.get_one(Account, account_id), FOR_AUDIT.get(act) or AuditKind(act.value)
     if act in CLAIMED:

@@ -99,8 +99,8 @@ class ConfirmedPasskeyForm(ConfirmForm):
     credential = HiddenField()
 
 
-class NewPasswordForm(ConfirmForm):
-    """Another password in place of the present one."""
+class ChosenPasswordForm(DeskForm):
+    """A new password, twice."""
 
     new = PasswordField(
         lazy("New password"),
@@ -113,9 +113,13 @@ class NewPasswordForm(ConfirmForm):
         render_kw={"autocomplete": "new-password"},
     )
 
+    def owner(self) -> Account:
+        """Whose it is to be."""
+        return whoever_comes()
+
     def validate_new(self, field: PasswordField) -> None:
         """Whether it is good enough."""
-        owner = whoever_comes()
+        owner = self.owner()
         match weakness(field.data or "", (owner.email, owner.name, parts().settings.shop_name)):
             case Weakness.SHORT:
                 raise ValidationError(_("Take at least {count} characters.", count=SHORTEST))
@@ -125,6 +129,32 @@ class NewPasswordForm(ConfirmForm):
                 raise ValidationError(
                     _("This password is easy to guess: many people have it or one made like it. Several words do well.")
                 )
+
+
+class NewPasswordForm(ConfirmForm, ChosenPasswordForm):
+    """Another password in place of the present one."""
+
+
+class RecoverForm(DeskForm):
+    """Whose password is forgotten?"""
+
+    email = EmailField(
+        lazy("Email address"),
+        validators=[InputRequired(lazy("Enter your email address.")), Length(max=254)],
+        render_kw={"autocomplete": "username"},
+    )
+
+
+class ResetForm(ChosenPasswordForm):
+    """A new password by a link, for somebody who is not signed in."""
+
+    def __init__(self, owner: Account) -> None:
+        self._owner = owner
+        super().__init__()
+
+    def owner(self) -> Account:
+        """Whose link it is."""
+        return self._owner
 
 
 class PreferencesForm(DeskForm):

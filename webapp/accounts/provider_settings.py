@@ -89,9 +89,7 @@ def _groups(value: str) -> Mapping[str, Role]:
     for one in _listed(value):
         group, equals, role = (part.strip() for part in one.rpartition("="))
         if not group or not equals or role not in (Role.CUSTOMER, Role.REVIEWER, Role.ADMIN):
-            raise ProviderSettingError(
-                f"OIDC_GROUPS must hold pairs such as desk-reviewers=reviewer, not {one[:80]!r}"
-            )
+            raise ProviderSettingError(f"OIDC_GROUPS must hold pairs such as desk-reviewers=reviewer, not {one[:80]!r}")
         found[group] = Role(role)
     return found
 

@@ -6,12 +6,13 @@ from flask import Blueprint, flash, g, render_template, request, url_for
 from sqlmodel import col, update
 from werkzeug.wrappers import Response
 
-from webapp.access import account, parts
-from webapp.accounts import events, factors, sessions
+from webapp.access import account, entrance, is_open, parts
+from webapp.accounts import events, factors, recovery, sessions
 from webapp.accounts.forms import ConfirmForm, NewPasswordForm
 from webapp.accounts.limits import limits
 from webapp.accounts.models import Account, Act
 from webapp.accounts.passwords import NONE, hash_password
+from webapp.accounts.settings import Entrance
 from webapp.accounts.views import Refused, signed_out, too_often
 from webapp.forms import DeskForm
 from webapp.htmx import go_to
@@ -27,7 +28,7 @@ def overview() -> str:
     with desk.database.reading() as reading:
         return render_template(
             "accounts/security.html",
-            has_password=who.password_hash != NONE,
+            has_password=who.password_hash != NONE and is_open(Entrance.PASSWORD),
             passkeys=factors.passkeys_of(reading, who.id),
             authenticator=factors.confirmed(reading, who.id),
             codes_left=factors.codes_left(reading, who.id),
@@ -47,12 +48,14 @@ def sign_out_everywhere() -> Response:
 
 
 @blueprint.get("/password")
+@entrance(Entrance.PASSWORD)
 def password() -> str:
     """Ask for another password."""
     return _page(NewPasswordForm())
 
 
 @blueprint.post("/password")
+@entrance(Entrance.PASSWORD)
 def password_post() -> Refused | Response:
     """Take another password; whoever signed in elsewhere with the old one is out."""
     form = NewPasswordForm()
@@ -65,6 +68,7 @@ def password_post() -> Refused | Response:
     response = go_to(url_for("security.overview"))
     with desk.database.writing() as writing:
         writing.exec(update(Account).where(col(Account.id) == who.id).values(password_hash=hashed))
+        recovery.void(writing, who.id)
         sessions.end_all(writing, who.id, now)
         token = sessions.begin(writing, who, desk.settings, request, now)
         events.note(writing, who.id, Act.PASSWORD_CHANGED, request, now)

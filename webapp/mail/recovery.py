@@ -5,11 +5,12 @@ from datetime import datetime
 
 from sqlmodel import Session, col, delete, select
 
-from certlifecycle import say
+from certlifecycle import REVIEWERS, say
 from webapp.accounts.events import Where, note_from
+from webapp.accounts.factors import has_any
 from webapp.accounts.models import Account, Act, ProviderIdentity, RecoveryLink, RecoveryRequest
 from webapp.accounts.passwords import NONE
-from webapp.accounts.recovery import LIFETIME, Recovering
+from webapp.accounts.recovery import Recovering
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record_claimed
 from webapp.db import rows_changed
@@ -47,13 +48,15 @@ def _answer(session: Session, request: RecoveryRequest, recovering: Recovering, 
 
 
 def signs_in_elsewhere(session: Session, account: Account) -> bool:
-    """Whether somebody has no password because their organisation signs them in.
+    """Whether it is their organisation that signs somebody in.
 
-    A link by mail would be a way past that sign-in, and past the second factor that it may ask for.
+    A link by mail would be a way past that sign-in for whoever has no password, and past its second factor for those of
+    the staff who have none of their own here.
     """
-    if account.password_hash != NONE:
+    mine = select(ProviderIdentity.id).where(ProviderIdentity.account_id == account.id)
+    if session.exec(mine).first() is None:
         return False
-    return session.exec(select(ProviderIdentity.id).where(ProviderIdentity.account_id == account.id)).first() is not None
+    return account.password_hash == NONE or (account.role in REVIEWERS and not has_any(session, account.id))
 
 
 def password_was_reset(account: Account, now: datetime, domain: str, occasion: str) -> Mail:
@@ -88,9 +91,9 @@ def _recovery(about: About) -> Letter:
 def _elsewhere(about: About) -> Letter:
     return Letter(
         say("You sign in through your organisation"),
-        say("There is no password here that could be replaced."),
+        say("Your password is not replaced by mail."),
         (
-            say("Somebody has said that they forgot the password of your account. It has none."),
+            say("Somebody has said that they forgot the password of your account."),
             say("You sign in through your organisation. If that does not let you in, ask those who run it for help."),
         ),
         ((say("Account"), about.mail.address),),
@@ -104,7 +107,9 @@ def _password_reset(about: About) -> Letter:
         say("Your account has a new password."),
         (
             say("It was chosen by the link that we sent you. Everywhere else you are signed out."),
-            say("If it was not you, somebody can read your mail: make that safe first, then ask for a new link, and tell us."),
+            say(
+                "If it was not you, somebody can read your mail. Make that safe first, then ask for a new link and tell us."
+            ),
         ),
         (
             (say("Account"), about.mail.address),
@@ -121,5 +126,3 @@ LETTERS: Mapping[MailKind, Callable[[About], Letter]] = {
     MailKind.RECOVERY: _recovery,
     MailKind.PASSWORD_RESET: _password_reset,
 }
-
-__all__ = ["LETTERS", "LIFETIME", "answer_requests", "password_was_reset"]
