@@ -79,9 +79,11 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.accounts.limits import SignInLimits, for_recovery
     from webapp.accounts.passkey_views import blueprint as passkeys
     from webapp.accounts.preferences import blueprint as preferences
+    from webapp.accounts.provider_views import blueprint as provider
     from webapp.accounts.recovery_views import blueprint as recovery
     from webapp.accounts.security import blueprint as security
     from webapp.accounts.views import blueprint as accounts
+    from webapp.accounts.visits import set_up as set_up_provider
     from webapp.audit.views import blueprint as audit
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
@@ -108,7 +110,8 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
         app.register_blueprint(one)
     app.extensions["sign_in_limits"] = SignInLimits(parts.settings.sign_in)
     app.extensions["recovery_limits"] = for_recovery(parts.settings.sign_in)
-    for one in (preferences, security, factors, passkeys, recovery):
+    set_up_provider(app, parts)
+    for one in (preferences, security, factors, passkeys, recovery, provider):
         app.register_blueprint(one)
     app.register_blueprint(figures)
     app.register_blueprint(audit)

@@ -1,6 +1,7 @@
 """Who is asking, and may they be here at all. Denied unless a view says otherwise."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, redirect, request, url_for
@@ -19,6 +20,8 @@ from webapp.errors import Forbidden, Superseded
 from webapp.htmx import wants_fragment
 from webapp.parts import Parts
 from webapp.wording import _
+
+JUST_NOW = timedelta(minutes=10)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -86,6 +89,12 @@ def arriving() -> Account | None:
 def whoever_comes() -> Account:
     """Who is signed in, or about to be. Views for those who are arriving always have one or the other."""
     return arriving() or account()
+
+
+def signed_in_just_now() -> bool:
+    """Whether this session is so young that whoever has it has just shown who they are."""
+    began: datetime | None = g.signed_in_at
+    return began is not None and parts().desk.clock() - began <= JUST_NOW
 
 
 def who_asks() -> Account | None:

@@ -83,7 +83,7 @@ def limits() -> SignInLimits:
 
 
 def recovery_limits() -> SignInLimits:
-    """The running application's for links to new passwords: whoever asks for many of them keeps nobody from signing in."""
+    """The running application's for links to new passwords: asking for many of them keeps nobody from signing in."""
     return cast(SignInLimits, current_app.extensions["recovery_limits"])
 
 

@@ -203,8 +203,8 @@ class ProviderIdentity(SQLModel, table=True):
 class ProviderVisit(SQLModel, table=True):
     """A browser that was sent to the organisation's sign-in and is to come back, once and soon.
 
-    ``browser_hash`` is that of a cookie, so that it comes back in the same browser; ``account_id`` is set where somebody
-    who is signed in wants to link the two.
+    ``browser_hash`` is that of a cookie, so that it comes back in the same browser; ``account_id`` is set where
+    somebody who is signed in wants to link the two.
     """
 
     __tablename__ = "provider_visit"

@@ -1,8 +1,8 @@
 """A forgotten password: a link by mail, good for one new password, once and soon.
 
 Whoever asks learns nothing. The page writes down the address that was typed, whoever has it or not, and a worker looks
-afterwards whose it is (:mod:`webapp.mail.recovery`): so the answer and the work before it are the same for all. The link
-opens no session: it leads to a new password, and signing in with that asks for the second factor as ever.
+afterwards whose it is (:mod:`webapp.mail.recovery`): so the answer and the work before it are the same for all. The
+link opens no session: it leads to a new password, and signing in with that asks for the second factor as ever.
 """
 
 import base64

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from webapp.access import account, entrance, is_open, parts
 from webapp.accounts import events, factors, recovery, sessions
 from webapp.accounts.forms import ConfirmForm, NewPasswordForm
+from webapp.accounts.identities import identity_of
 from webapp.accounts.limits import limits
 from webapp.accounts.models import Account, Act
 from webapp.accounts.passwords import NONE, hash_password
@@ -25,6 +26,7 @@ blueprint = Blueprint("security", __name__, url_prefix="/account")
 def overview() -> str:
     """What there is, and what happened."""
     who, desk = account(), parts()
+    provider = desk.settings.sign_in.provider if is_open(Entrance.OIDC) else None
     with desk.database.reading() as reading:
         return render_template(
             "accounts/security.html",
@@ -33,6 +35,8 @@ def overview() -> str:
             authenticator=factors.confirmed(reading, who.id),
             codes_left=factors.codes_left(reading, who.id),
             is_obliged=desk.settings.sign_in.second_factor.is_needed_by(who.role),
+            provider=provider,
+            identity=identity_of(reading, who.id, provider) if provider else None,
             events=events.latest(reading, who.id),
         )
 

@@ -141,14 +141,15 @@ def _account_of(email: str) -> Account | None:
         return reading.exec(select(Account).where(Account.email == email, col(Account.disabled_at).is_(None))).first()
 
 
-def sign_in_page(form: DeskForm) -> str:
-    """The page that asks who it is; also by others who find something wrong with it."""
+def sign_in_page(form: DeskForm, wanted: str | None = None) -> str:
+    """The page that asks who it is, on the way to what is ``wanted``; also by others who find something wrong."""
     settings = parts().settings
     # Anybody may walk into a demo shop; a real one says nothing about who is in it.
     people = demo.PEOPLE if settings.demo and is_open(Entrance.PASSWORD) else ()
     return render_template(
         "accounts/sign_in.html",
         form=form,
+        wanted=wanted or request.args.get("next"),
         demo_people=people,
         demo_password=demo.PASSWORD,
         with_password=is_open(Entrance.PASSWORD),
@@ -162,4 +163,5 @@ def code_page(form: DeskForm) -> str:
     who = whoever_comes()
     with parts().database.reading() as reading:
         has_passkey = bool(factors.passkeys_of(reading, who.id))
-    return render_template("accounts/code.html", form=form, arriving=who, has_passkey=has_passkey)
+    wanted = request.args.get("next")
+    return render_template("accounts/code.html", form=form, arriving=who, has_passkey=has_passkey, wanted=wanted)

@@ -108,7 +108,7 @@ def _password_reset(about: About) -> Letter:
         (
             say("It was chosen by the link that we sent you. Everywhere else you are signed out."),
             say(
-                "If it was not you, somebody can read your mail. Make that safe first, then ask for a new link and tell us."
+                "If it was not you, somebody can read your mail. Make that safe first, ask for a new link, and tell us."
             ),
         ),
         (
