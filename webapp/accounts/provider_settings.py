@@ -41,13 +41,10 @@ class ProviderSettings:
 
     def may_be_asked(self, url: str) -> bool:
         """Whether an address of the provider can be trusted to be its own: over TLS, or on this machine in tests."""
-        try:
-            parts = urlsplit(url)
-            plain = bool(re.fullmatch("[!-~]+", url)) and "@" not in parts.netloc and parts.port != 0
-        except ValueError:
+        if not _is_address(url):
             return False
-        is_here = parts.scheme == "http" and self.allow_loopback and parts.hostname in LOOPBACK
-        return plain and bool(parts.hostname) and (parts.scheme == "https" or is_here)
+        parts = urlsplit(url)
+        return parts.scheme == "https" or (self.allow_loopback and parts.hostname in LOOPBACK)
 
 
 def load_provider(environ: Mapping[str, str]) -> ProviderSettings | None:
@@ -66,6 +63,8 @@ def load_provider(environ: Mapping[str, str]) -> ProviderSettings | None:
         raise ProviderSettingError(f"OIDC_LOOPBACK must be 0 or 1, not {loopback[:40]!r}")
     if others not in ("customer", "refuse"):
         raise ProviderSettingError(f"OIDC_OTHERS must be customer or refuse, not {others[:40]!r}")
+    if not _is_address(issuer) or "?" in issuer or "#" in issuer or len(issuer) > 500:
+        raise ProviderSettingError(f"OIDC_ISSUER must be an https address, not {issuer[:80]!r}")
     settings = ProviderSettings(
         issuer=issuer,
         client_id=text("OIDC_CLIENT_ID"),
@@ -79,9 +78,20 @@ def load_provider(environ: Mapping[str, str]) -> ProviderSettings | None:
     )
     if settings.others is None and not settings.groups:
         raise ProviderSettingError("OIDC_OTHERS can be refuse only where OIDC_GROUPS says who is not")
-    if not settings.may_be_asked(issuer) or "?" in issuer or "#" in issuer or len(issuer) > 500:
+    if not settings.may_be_asked(issuer):
         raise ProviderSettingError(f"OIDC_ISSUER must be an https address, not {issuer[:80]!r}")
     return settings
+
+
+def _is_address(url: str) -> bool:
+    """Whether it is an address of the web at all, without a name and password in it."""
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        plain = bool(re.fullmatch("[!-~]+", url)) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False
+    return plain and bool(parts.hostname) and parts.scheme in ("https", "http")
 
 
 def _groups(value: str) -> Mapping[str, Role]:

@@ -217,9 +217,7 @@ def _down() -> str:
 def _words(why: Why | None) -> str:
     match why:
         case Why.NOT_IN_A_GROUP:
-            return _(
-                "{name} knows you, but not as somebody who may use this console. Ask those who run it.", name=_name()
-            )
+            return _("{name} knows you, but not as somebody who may come in here. Ask those who run it.", name=_name())
         case Why.DISABLED:
             return _("Your account here is switched off. Ask us why.")
         case Why.UNVERIFIED:
