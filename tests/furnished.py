@@ -23,8 +23,10 @@ from sign_in_support import sign_in, with_app
 from sqlmodel import SQLModel, select, update
 
 from certlifecycle import Event, State
-from webapp.accounts.models import Passkey
+from webapp.accounts.models import Passkey, ProviderIdentity
+from webapp.accounts.provider_settings import ProviderSettings
 from webapp.accounts.recovery import Recovering
+from webapp.accounts.settings import Entrance, SecondFactor, SignInSettings
 from webapp.certificates.models import Certificate, PaymentMethod
 from webapp.help.views import FIRST, names
 from webapp.hindrances import Hindrance
@@ -38,6 +40,10 @@ from webapp.payments.models_outside import BankBatch, BankReport
 from webapp.review.models import ReasonTemplate
 
 NOBODY = "0" * 32
+ISSUER = "http://127.0.0.1:9"
+PROVIDER = ProviderSettings(ISSUER, "certificate-desk", "", "Example login", allow_loopback=True)
+EVERY_WAY = SignInSettings(SecondFactor.OFF, entrances=frozenset(Entrance), provider=PROVIDER)
+"""All ways to sign in, one of them through an organisation that does not answer at present."""
 HALFWAY = "Robin"
 """Who has typed a password, and not yet the code of the authenticator app."""
 CASES = ("submitted", "refund_requested", "issued")
@@ -159,6 +165,8 @@ class Furnished:
         key = {"credential_id": "eA", "public_key": "", "sign_count": 0, "name": "Office laptop"}
         with shop.database.writing() as session:
             session.add(Passkey(account_id=shop.alice.id, created_at=shop.clock(), **key))
+            there = {"issuer": ISSUER, "subject": "1", "email": shop.alice.email, "created_at": shop.clock()}
+            session.add(ProviderIdentity(account_id=shop.alice.id, **there))
         shop.browser().post("/sign-in", {"email": shop.alice.email, "password": "wrong"}, 422)
 
     @staticmethod
@@ -214,7 +222,7 @@ class Furnished:
 def furnished(migrated: Path, folder: Path) -> Iterator[Furnished]:
     """The shop over a copy of an empty database, for as long as the block runs. Days pass, and all stay signed in."""
     shutil.copy(migrated, folder / "desk.sqlite3")
-    settings = {"session_idle_minutes": 100 * 24 * 60, "resolvers": ("127.0.0.1:9",)}
+    settings = {"session_idle_minutes": 100 * 24 * 60, "resolvers": ("127.0.0.1:9",), "sign_in": EVERY_WAY}
 
     def open_shop(url: str, **changes: Any) -> Shop:
         return Shop(test_settings(url, folder / "data", **changes))
@@ -235,6 +243,8 @@ PAGES: dict[str, Find] = {
     "recovery.choose": lambda it: [f"/sign-in/recover/{it.recovery_token()}", "/sign-in/recover/nonsense"],
     "security.overview": lambda it: ["/account/security"],
     "security.password": lambda it: ["/account/password"],
+    "provider.link": lambda it: ["/account/provider"],
+    "provider.unlink": lambda it: ["/account/provider/remove"],
     "factors.set_up": lambda it: ["/account/second-factor"],
     "factors.remove": lambda it: ["/account/second-factor/remove"],
     "factors.codes": lambda it: ["/account/second-factor/codes"],
@@ -331,6 +341,8 @@ ELSEWHERE: dict[str, str] = {
     "ca.ocsp_by_get": "answers in DER what is asked in DER",
     "csrf_for_tests": "there in tests alone",
     "jobs.export": "leads to the first table",
+    "provider.begin": "leads to the organisation's sign-in",
+    "provider.come_back": "leads on to what was wanted",
     "review.next_case": "leads to a case",
 }
 """What shows nothing by itself, and why."""
