@@ -101,7 +101,8 @@ def new_key(kid: str) -> jwk.RSAKey:
 class LoginProvider:
     """The provider. ``person`` is who signs in next; ``claims`` replace what the ID token says.
 
-    ``says`` replaces what it says about itself, ``tells`` is what it tells of somebody only when asked.
+    ``says`` replaces what it says about itself, ``tells`` is what it tells of somebody only when asked. ``broken`` is
+    what it answers, under ``broken_at``, in place of anything sensible.
     """
 
     clock: Clock
@@ -114,6 +115,7 @@ class LoginProvider:
     algorithm: str = "RS256"
     asks: bool = False
     broken: str = ""
+    broken_at: str = "/"
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -145,7 +147,7 @@ class LoginProvider:
         @app.before_request
         def note() -> Response | None:
             self.asked.append(request.path)
-            if self.broken:
+            if self.broken and request.path.startswith(self.broken_at):
                 return Response(self.broken, 200 if self.broken != "error" else 500)
             return None
 

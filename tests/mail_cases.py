@@ -142,9 +142,7 @@ CASES = {
         _aged(State.REVOKING, hours=25),
         ("www.example.com", "asked for on 4 May 2026, 17:00 CST. It is not finished yet."),
     ),
-    MailKind.RECOVERY: Case(
-        _forgotten, ("alice@example.com", "4 May 2026, 17:30 CST", "your password stays as it is", "/sign-in/recover/")
-    ),
+    MailKind.RECOVERY: Case(_forgotten, ("alice@example.com", "4 May 2026, 17:30 CST", "your password stays as it is")),
     MailKind.PASSWORD_RESET: Case(_reset, ("alice@example.com", "4 May 2026, 17:00 CST", "Ask for a new link")),
     MailKind.HISTORY_HEAD: Case(
         _head, ("proves the history up to entry 1", "verify-history --head 1:", "4 May 2026, 17:00 CST")

@@ -34,7 +34,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """Signatures that only the provider can make: neither ``none`` nor one with a secret that both sides know."""
 LEEWAY = 60
 """By how many seconds the provider's clock and ours may differ."""
-KEPT_SECONDS = 3600
+KEPT_SECONDS = 300
 """How long what the provider says about itself is kept. Its keys are asked for anew whenever none of them fits."""
 SCOPE = "openid email profile"
 

@@ -231,7 +231,7 @@ def _words(why: Why | None) -> str:
                 name=_name(),
             )
         case Why.SOMEBODY_ELSES:
-            return _("Whom you were at {name} belongs to another account here. Nothing was linked.", name=_name())
+            return _("Who you are at {name} belongs to another account here. Nothing was linked.", name=_name())
         case _:
             return _("Your account is linked to somebody else at {name}. Remove that link first.", name=_name())
 
