@@ -37,6 +37,11 @@ class Pictures:
             page.screenshot(path=Path(self.folder) / f"{name}-{width}-{scheme}.png", full_page=True)
 
 
+def told(page: Page, words: str) -> None:
+    """Wait until the page says so, where it tells what was done or what is wrong."""
+    expect(page.locator("#messages, .errors").get_by_text(words)).to_be_visible(timeout=MINUTE)
+
+
 @pytest.mark.browser
 def test_a_journey_in_a_browser(chromium: Browser, sqlite_url: str, open_shop: Callable[..., Shop]) -> None:
     """Alice links her account, signs in through the organisation, and forgets her password."""
@@ -49,10 +54,10 @@ def test_a_journey_in_a_browser(chromium: Browser, sqlite_url: str, open_shop: C
         shop = open_shop(sqlite_url, sign_in=settings, public_url=address, console_origins=(address,))
         post, provider.clock = MailShop(shop), shop.clock
         with serving(shop.app, port):
-            context = chromium.new_context()
+            context = chromium.new_context(reduced_motion="reduce")
             context.set_default_timeout(MINUTE)
             page, complaints = context.new_page(), list[str]()
-            page.on("console", lambda told: complaints.append(told.text))
+            page.on("console", lambda heard: complaints.append(heard.text))
 
             page.goto(f"{address}/sign-in?next=/account/security")
             pictures.take(page, "sign-in")
@@ -66,7 +71,7 @@ def test_a_journey_in_a_browser(chromium: Browser, sqlite_url: str, open_shop: C
             page.get_by_role("button", name="Go on to Example login").click()
             # The browser goes there by itself, although no form of ours may lead to another site.
             page.get_by_role("button", name="Sign in as Alice").click()
-            expect(page.get_by_text("It is linked.")).to_be_visible(timeout=MINUTE)
+            told(page, "It is linked.")
             pictures.take(page, "security-linked")
             page.goto(f"{address}/account/provider/remove")
             pictures.take(page, "unlink")
@@ -92,20 +97,20 @@ def test_a_journey_in_a_browser(chromium: Browser, sqlite_url: str, open_shop: C
             page.get_by_label("New password", exact=True).fill(NEW)
             page.get_by_label("New password again").fill(NEW)
             page.get_by_role("button", name="Replace the password").click()
-            expect(page.get_by_text("Your password is replaced")).to_be_visible(timeout=MINUTE)
+            told(page, "Your password is replaced")
             pictures.take(page, "replaced")
             page.goto(address + path)
-            expect(page.get_by_text("This link is used up")).to_be_visible(timeout=MINUTE)
+            told(page, "It is used up")
             pictures.take(page, "used-up")
 
             provider.broken, provider.broken_at = "error", "/token"
             page.goto(f"{address}/sign-in/provider?next=/refunds")
             page.get_by_role("button", name="Sign in as Alice").click()
-            expect(page.get_by_text("Example login does not answer at present.")).to_be_visible(timeout=MINUTE)
+            told(page, "Example login does not answer at present.")
             pictures.take(page, "provider-down")
             page.get_by_label("Email address").fill("alice@example.com")
             page.get_by_label("Password").fill(NEW)
             page.get_by_role("button", name="Sign in", exact=True).click()
             page.wait_for_url(f"{address}/refunds")
-            assert [told for told in complaints if "Content Security Policy" in told] == []
+            assert [one for one in complaints if "Content Security Policy" in one] == []
             context.close()

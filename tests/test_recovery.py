@@ -81,7 +81,7 @@ def test_a_journey_from_the_forgotten_password_to_the_new_one(post: MailShop) ->
     happened = [Act.RECOVERY_ASKED, Act.PASSWORD_RESET, Act.SIGN_IN_FAILED, Act.SIGNED_IN]
     assert [act for act, _ in events_of(shop, shop.alice)] == happened
     assert audited(shop)[:2] == [(one, shop.alice.email) for one in ("recovery_asked", "password_reset")]
-    assert browser.get(link, 404).words.count("This link is used up, too old, or replaced by a newer one.") == 1
+    assert browser.get(link, 404).words.count("It is used up, too old, or replaced by a newer one.") == 1
     browser.post(link, CHOICE, 404)
 
 

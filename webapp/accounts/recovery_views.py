@@ -100,12 +100,13 @@ def _owner_of(token: str) -> Account | None:
 
 def _gone() -> Refused:
     form = RecoverForm(None)
-    form.form_errors.append(_("This link is used up, too old, or replaced by a newer one. Ask for a new one here."))
-    return _ask_page(form), 404
+    form.form_errors.append(_("It is used up, too old, or replaced by a newer one. Ask for a new one here."))
+    return _ask_page(form, _("This link does not work any more")), 404
 
 
-def _ask_page(form: DeskForm) -> str:
-    return render_template("accounts/recover.html", form=form, minutes=MINUTES)
+def _ask_page(form: DeskForm, trouble: str | None = None) -> str:
+    trouble = trouble or _("No link was sent")
+    return render_template("accounts/recover.html", form=form, minutes=MINUTES, trouble=trouble)
 
 
 def _choose_page(form: DeskForm, owner: Account) -> str:
