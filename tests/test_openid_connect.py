@@ -544,6 +544,9 @@ def test_what_cannot_be_linked(open_desk: Callable[..., Shop], provider: LoginPr
     provider.person = person("4", "dora@example.com")
     dora = shop.browser()
     through(dora)
+    # Nor can she give herself a password, though she has come in a moment ago.
+    dora.get("/account/password", 404)
+    dora.post("/account/password", {"new": "ferry lantern quilt moss", "again": "ferry lantern quilt moss"}, 404)
     assert "no way in any more" in dora.post("/account/provider/remove", {}, 422).words
     linked(shop, shop.rita, provider, "5")
     rita = shop.browser(shop.rita)

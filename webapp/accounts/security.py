@@ -15,6 +15,7 @@ from webapp.accounts.models import Account, Act
 from webapp.accounts.passwords import NONE, hash_password
 from webapp.accounts.settings import Entrance
 from webapp.accounts.views import Refused, signed_out, too_often
+from webapp.errors import NotFound
 from webapp.forms import DeskForm
 from webapp.htmx import go_to
 from webapp.wording import _
@@ -55,6 +56,7 @@ def sign_out_everywhere() -> Response:
 @entrance(Entrance.PASSWORD)
 def password() -> str:
     """Ask for another password."""
+    _must_have_one()
     return _page(NewPasswordForm())
 
 
@@ -62,6 +64,7 @@ def password() -> str:
 @entrance(Entrance.PASSWORD)
 def password_post() -> Refused | Response:
     """Take another password; whoever signed in elsewhere with the old one is out."""
+    _must_have_one()
     form = NewPasswordForm()
     refused = check(form, _page)
     if refused is not None:
@@ -79,6 +82,12 @@ def password_post() -> Refused | Response:
     sessions.set_cookie(response, desk.settings, token)
     flash(_("Your password is changed. Everywhere else you are signed out."), "success")
     return response
+
+
+def _must_have_one() -> None:
+    """Whoever has no password makes none here: it would be a way past the sign-in that they have."""
+    if account().password_hash == NONE:
+        raise NotFound(_("You have no password here that could be changed."))
 
 
 def check(form: ConfirmForm, page: Callable[[DeskForm], str]) -> Refused | None:
