@@ -315,6 +315,7 @@ def test_a_code_is_good_once_and_not_for_ever(open_desk: Callable[..., Shop], pr
         ({"nonce": None}, 422),
         ({"iss": "https://evil.example.net"}, 422),
         ({"aud": ["another"]}, 422),
+        ({"aud": ["another"], "azp": CLIENT}, 422),
         ({"aud": [CLIENT, "another"]}, 422),
         ({"azp": "another"}, 422),
         ({"exp": int(START.timestamp()) - 61}, 422),
