@@ -195,6 +195,7 @@ def _request_refund(cert: Certificate, purchase: Purchase, change: Change) -> Re
         number=f"R{case.now:%y%m%d}-{identity[:8].upper()}",
         certificate_id=cert.id,
         customer_id=cert.customer_id,
+        holder_id=cert.holder_id,
         applicant_id=case.actor.id,
         origin=origin,
         reason_code=application.reason_code,

@@ -39,6 +39,8 @@ def facts_of(
     return Facts(
         state=State(certificate.state),
         customer_id=certificate.customer_id,
+        organisation_id=_organisation_of(certificate),
+        payer_id=purchase.customer_id,
         paid_at=purchase.paid_at,
         paid=purchase.paid,
         voucher_minor=purchase.voucher_minor,
@@ -50,6 +52,10 @@ def facts_of(
         refund_minor=refund.amount_minor if refund else None,
         automatic_checks_suffice=suffices_automatically(purchase.product),
     )
+
+
+def _organisation_of(certificate: Certificate) -> str | None:
+    return None if certificate.holder_id in ("", certificate.customer_id) else certificate.holder_id
 
 
 def policy_for(refund: Refund | None, certificate: Certificate, present: RefundPolicy) -> RefundPolicy:

@@ -129,7 +129,7 @@ class Export:
         # Nothing that is written from now on: otherwise a busy desk's export would never end.
         found = [table.at <= sa.literal(job.created_at, UtcDateTime())]
         if owner.role not in REVIEWERS:
-            found.append(table.owner == owner.id)
+            found.append(table.holder == owner.holder_id)
         zone = ZoneInfo(job.parameters["zone"])
         if since := job.parameters["since"]:
             found.append(table.at >= _midnight(date.fromisoformat(since), zone))

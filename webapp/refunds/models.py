@@ -61,6 +61,7 @@ class Refund(SQLModel, table=True):
         ),
         sa.Index("ix_refund_certificate", "certificate_id", "applied_at"),
         sa.Index("ix_refund_customer", "customer_id", "applied_at", "id"),
+        sa.Index("ix_refund_holder", "holder_id", "applied_at", "id"),
         sa.Index("ix_refund_applied", "applied_at"),
         sa.Index("ix_refund_paid", "paid_at"),
         sa.CheckConstraint("amount_minor > 0", name="amount"),
@@ -100,6 +101,8 @@ class Refund(SQLModel, table=True):
     paid_to: str | None = Field(default=None, max_length=200)
     payout_reference: str | None = Field(default=None, max_length=128)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # As on the certificate.
+    holder_id: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": sa.text("''")})
 
     @property
     def amount(self) -> Money:
