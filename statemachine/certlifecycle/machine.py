@@ -128,7 +128,7 @@ by_customer_or_reviewer = _by(
 own_certificate = _unless(
     Kind.WHO,
     "not_yours",
-    "customers only their own or their organisation's",
+    "customers only their own",
     lambda case: case.actor.role is not Role.CUSTOMER or _is_theirs(case),
     say("This certificate belongs to somebody else."),
 )
@@ -149,7 +149,7 @@ not_own_refund = _unless(
 not_own_organisation = _unless(
     Kind.WHO,
     "own_organisation",
-    "never a member of the customer's organisation",
+    "nobody of the same organisation",
     lambda case: case.facts.organisation_id is None or case.actor.organisation_id != case.facts.organisation_id,
     say("Nobody decides on what belongs to their own organisation. Somebody from outside it has to."),
 )
@@ -288,7 +288,9 @@ class CertificateLifecycle(library.StateMachine):
     # Verification and issue
     submit = submitted.from_(pending, failed, cond=[by_customer, own_certificate, with_csr])
     withdraw_submission = submitted.to(pending, cond=[by_customer, own_certificate])
-    verify = submitted.to(verified, cond=[by_reviewer_or_system, not_own_certificate, not_own_organisation, checks_suffice])
+    verify = submitted.to(
+        verified, cond=[by_reviewer_or_system, not_own_certificate, not_own_organisation, checks_suffice]
+    )
     fail_verification = submitted.to(
         failed, cond=[by_reviewer_or_system, not_own_certificate, not_own_organisation, with_reason]
     )
@@ -320,9 +322,7 @@ class CertificateLifecycle(library.StateMachine):
     ) | refund_requested.to(
         refund_approved, cond=[by_reviewer, not_own_refund, not_own_organisation, another_reviewer, deciding_approval]
     )
-    reject_refund = refund_requested.to(
-        rejected, cond=[by_reviewer, not_own_refund, not_own_organisation, with_reason]
-    )
+    reject_refund = refund_requested.to(rejected, cond=[by_reviewer, not_own_refund, not_own_organisation, with_reason])
     complete_refund = refund_approved.to(refunded, cond=[by_system, with_confirmation])
     return_refund = refund_approved.to(refund_requested, cond=[by_system, with_reason])
     keep_certificate = (

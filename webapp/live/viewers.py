@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import DateTime, bindparam, create_engine, text
 from sqlalchemy.engine import make_url
 
-from webapp.live.tickets import CUSTOMER_PREFIX, REVIEW_TOPIC
+from webapp.live.tickets import CUSTOMER_PREFIX
 
 StillAllowed = Callable[[str, str, Sequence[str]], Awaitable[bool]]
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select, update
 
+from certlifecycle import phrase
 from webapp.accounts.models import Account
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
@@ -22,6 +23,13 @@ from webapp.live.tickets import MEMBERSHIP, customer_topic
 from webapp.organisations.models import Organisation
 from webapp.refunds.models import Refund
 from webapp.wording import _
+
+
+class NoMember(DeskError):
+    """Whoever asks belongs to no organisation, or no longer."""
+
+    status = 409
+    title = phrase("Not possible any more")
 
 
 def organisation_of(session: Session, account: Account) -> Organisation | None:
@@ -100,7 +108,13 @@ def remove(session: Session, owner: Account, member_id: str, by: By, now: dateti
         raise DeskError(_("Nobody removes themselves."), _("Leave the organisation instead."))
     _let_go(session, organisation, member, me.id)
     record(
-        session, AuditKind.MEMBER_REMOVED, by, now, subject=member.email, account=member.id, organisation=organisation.id
+        session,
+        AuditKind.MEMBER_REMOVED,
+        by,
+        now,
+        subject=member.email,
+        account=member.id,
+        organisation=organisation.id,
     )
     return member
 
@@ -148,13 +162,11 @@ def leave(session: Session, account: Account, by: By, now: datetime) -> Organisa
 
 
 def held(session: Session, organisation_id: str | None) -> Organisation:
-    """An organisation, its row held until the transaction ends; raises :class:`~webapp.errors.NotFound`."""
+    """An organisation, its row held until the transaction ends; raises :class:`NoMember`."""
     wanted = select(Organisation).where(Organisation.id == organisation_id, col(Organisation.closed_at).is_(None))
     organisation = session.exec(wanted.with_for_update().execution_options(populate_existing=True)).first()
     if organisation is None:
-        raise NotFound(
-            _("You do not belong to an organisation any more."), _("Ask one of its owners to invite you again.")
-        )
+        raise NoMember(_("You do not belong to an organisation."), _("Found one, or ask an owner to invite you."))
     return organisation
 
 

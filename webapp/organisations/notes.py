@@ -191,10 +191,10 @@ class NoteOffice:
             say("You have an account already."),
             (
                 say("Somebody just registered with this address. There is an account for it, so nothing was changed."),
-                say("If it was you, sign in with the password of that account. If it was not, you need not do anything."),
+                say(
+                    "If it was you, sign in with the password of that account. If it was not, you need not do anything."
+                ),
             ),
             links=((say("Sign in"), f"{self._public_url}/sign-in"),),
         )
-        return letter, say(
-            "You get this mail because you have an account at {shop_name}.", shop_name=self._shop_name
-        )
+        return letter, say("You get this mail because you have an account at {shop_name}.", shop_name=self._shop_name)

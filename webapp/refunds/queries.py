@@ -97,9 +97,9 @@ def payouts_of(session: Session, refund_ids: Sequence[str]) -> Sequence[Payout]:
 def refunds_of(
     session: Session, customer: Account, *, after: str | None = None, before: str | None = None
 ) -> RefundPage:
-    """The applications that a customer may see, their own and their organisation's, the newest first: those older than ``after``, or newer than ``before``.
+    """A customer's and their organisation's applications, the newest first.
 
-    Both are ids of applications; one that is not the customer's is ignored.
+    Those older than ``after``, or newer than ``before``: ids of applications. One that is not theirs is ignored.
     """
     anchor = session.exec(
         select(Refund).where(Refund.id == (after or before), Refund.holder_id == customer.holder_id)

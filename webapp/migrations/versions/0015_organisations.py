@@ -105,9 +105,7 @@ def _tables() -> None:
         instant("settled_at", nullable=True),
         sa.Column("ended", words_of("invitation_ended", "accepted", "withdrawn", "replaced"), nullable=True),
         sa.CheckConstraint("(settled_at IS NULL) = (ended IS NULL)", name=op.f("ck_invitation_settled")),
-        sa.ForeignKeyConstraint(
-            ["organisation_id"], ["organisation.id"], name=op.f("fk_invitation_organisation_id")
-        ),
+        sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name=op.f("fk_invitation_organisation_id")),
         sa.ForeignKeyConstraint(["invited_by"], ["account.id"], name=op.f("fk_invitation_invited_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
     )
@@ -170,8 +168,8 @@ def _fill_in(table: str) -> None:
     holder = HOLDERS[table]
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
-            f"CREATE TRIGGER {table}_holder AFTER INSERT ON {table} WHEN NEW.holder_id = '' "
-            f"BEGIN UPDATE {table} SET holder_id = {holder} WHERE id = NEW.id; END"  # noqa: S608  # as above
+            f"CREATE TRIGGER {table}_holder AFTER INSERT ON {table} WHEN NEW.holder_id = '' "  # noqa: S608  # as above
+            f"BEGIN UPDATE {table} SET holder_id = {holder} WHERE id = NEW.id; END"
         )
         return
     op.execute(
