@@ -62,12 +62,14 @@ def post(shop: Shop) -> list[EmailMessage]:
     office = open_office(shop.parts, settings)
     office.work()
     paths = sorted(settings.folder.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)
-    return [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]  # type: ignore[misc]
+    mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
+    # Whoever has an account is written to by name.
+    return [mail for mail in mails if "<" not in mail["To"]]
 
 
 def link_in(message: EmailMessage) -> str:
     """The path of the one link that a mail is about."""
     body = message.get_body(("plain",))
     assert body is not None
-    (path,) = re.findall(r"^https?://[^/\s]+(/\S+)$", body.get_content(), re.MULTILINE)
+    (path,) = re.findall(r"^https?://[^/\s]+(/\S+)$", body.get_content().replace("\r", ""), re.MULTILINE)
     return str(path)

@@ -94,7 +94,10 @@ def test_a_refund_goes_to_whoever_paid_also_when_a_colleague_applied(shop: Shop)
     act(shop, members.remove, now_of(shop, shop.bob), shop.alice.id)
     # Bob looks after it now, and gets the mails; the money is still Alice's.
     assert shop.get(certificate.id).customer_id == shop.bob.id
-    assert shop.refund_of(certificate).customer_id == shop.bob.id
+    assert shop.refund_of(certificate).customer_id == shop.alice.id
+    page = shop.browser(shop.bob).get(f"/refunds/{shop.refund_of(certificate).id}").text
+    assert "the balance of the member who paid" in page
+    assert "your balance" not in page
     shop.fire(shop.get(certificate.id), Event.APPROVE_REFUND, actor=shop.rita)
     shop.run_due(certificate.id)
     assert shop.get(certificate.id).state == State.REFUNDED

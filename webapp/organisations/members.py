@@ -205,12 +205,13 @@ def _other_owners(session: Session, organisation: Organisation, member: Account)
 
 def _let_go(session: Session, organisation: Organisation, member: Account, successor_id: str) -> None:
     _unbind(session, member)
-    for model in (Certificate, Refund):
-        mine = (col(model.holder_id) == organisation.id, col(model.customer_id) == member.id)
-        # Mails about them go to somebody who may still see them.
-        session.exec(
-            update(model).where(*mine).values(customer_id=successor_id).execution_options(synchronize_session=False)
-        )
+    # Mails about what they looked after go to somebody who may still see it.
+    session.exec(
+        update(Certificate)
+        .where(col(Certificate.holder_id) == organisation.id, col(Certificate.customer_id) == member.id)
+        .values(customer_id=successor_id)
+        .execution_options(synchronize_session=False)
+    )
     # Whoever left may have a page open.
     tell(session, customer_topic(organisation.id), MEMBERSHIP)
 
