@@ -66,6 +66,9 @@ def test_members_see_and_do_what_the_others_can(shop: Shop) -> None:
         browser.get(f"/refunds/{shop.refund_of(bobs).id}")
     # The page says whom the mails go to, now that it need not be the reader.
     assert "Contact" in browsers[1].get(f"/certificates/{before.id}").text
+    # The list judges by what its rows say, the page of one by all that is known of it.
+    chosen = {"event": "request_refund", "tab": "unsigned", "chosen": [f"{after.id}:{after.version}"]}
+    assert "somebody else" not in browsers[1].post("/certificates/many", chosen, 200).text
     shop.fire(before, Event.REVOKE, actor=now_of(shop, shop.bob))
     assert shop.get(before.id).state == State.REVOKING
     shop.fire(after, Event.REQUEST_REFUND, actor=now_of(shop, shop.bob))

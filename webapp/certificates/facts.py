@@ -39,7 +39,7 @@ def facts_of(
     return Facts(
         state=State(certificate.state),
         customer_id=certificate.customer_id,
-        organisation_id=_organisation_of(certificate),
+        organisation_id=organisation_of(certificate.customer_id, certificate.holder_id),
         payer_id=purchase.customer_id,
         paid_at=purchase.paid_at,
         paid=purchase.paid,
@@ -54,8 +54,9 @@ def facts_of(
     )
 
 
-def _organisation_of(certificate: Certificate) -> str | None:
-    return None if certificate.holder_id in ("", certificate.customer_id) else certificate.holder_id
+def organisation_of(customer_id: str, holder_id: str) -> str | None:
+    """The organisation whose a certificate is, ``None`` where it is its customer's alone."""
+    return None if holder_id in ("", customer_id) else holder_id
 
 
 def policy_for(refund: Refund | None, certificate: Certificate, present: RefundPolicy) -> RefundPolicy:

@@ -149,7 +149,7 @@ def _mine(session: Session) -> tuple[Organisation, list[Account]]:
 
 
 def _about(member_id: str, template: str) -> str:
-    with parts().database.writing() as session:
+    with parts().database.reading() as session:
         organisation, _me = members.as_owner(session, account())
         people = {one.id: one for one in members.members_of(session, organisation.id)}
     if member_id not in people:
