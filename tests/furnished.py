@@ -8,6 +8,7 @@ import io
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from connected_shop import connected
 from job_support import by, decide, executor, job_of, key_of, work
 from mail_shop import MailShop
 from order_files import file, row
+from organisation_support import OPEN, found, join
 from outside_shop import OutsideShop
 from provider_books import Fault
 from shop import Browser, Shop, test_settings
 from sign_in_support import sign_in, with_app
 from sqlmodel import SQLModel, select, update
 
-from certlifecycle import Event, State
+from certlifecycle import Event, Role, State
 from webapp.accounts.models import Passkey
 from webapp.certificates.models import Certificate, PaymentMethod
 from webapp.help.views import FIRST, names
@@ -31,6 +33,8 @@ from webapp.jobs.exports import start_export
 from webapp.jobs.import_orders import start_import
 from webapp.mail.models import MailGroup
 from webapp.mail.preferences import Unsubscribing
+from webapp.organisations.links import OneTimeLinks
+from webapp.organisations.models import Invitation, NoteKind, Registration
 from webapp.payments.daily import Comparisons
 from webapp.payments.models_books import ComparisonStatus, DailyComparison
 from webapp.payments.models_outside import BankBatch, BankReport
@@ -57,6 +61,7 @@ class Furnished:
         self._jobs()
         self._outbox()
         self._keys()
+        self._organisation()
         post = MailShop(shop)
         self.certificates["mailed"] = self._in(State.FAILED, "mailed.example.com")
         post.office.work()
@@ -147,6 +152,23 @@ class Furnished:
         self.jobs = [waiting, halfway, partly, *exported.values(), imported, refused]
         self.exported = list(exported.values())
 
+    def _organisation(self) -> None:
+        """Two customers who share certificates, an invitation, and a registration; Alice stays by herself."""
+        shop = self.shop
+        olga, otto = shop.account("olga", Role.CUSTOMER), shop.account("otto", Role.CUSTOMER)
+        join(shop, found(shop, olga), otto)
+        self.owner, self.member = olga, otto
+        shop.browser(olga).post("/account/organisation/invitations", {"email": "new@example.com"})
+        at = {"created_at": shop.clock(), "expires_at": shop.clock() + timedelta(days=1000)}
+        with shop.database.writing() as session:
+            session.add(Registration(email="later@example.com", name="Later", password_hash="!", **at))
+            session.exec(update(Invitation).values(expires_at=at["expires_at"]))
+
+    def link(self, kind: NoteKind, model: type[SQLModel]) -> str:
+        """What stands in a mail's link."""
+        (key,) = self.ids(model)
+        return OneTimeLinks(self.shop.settings.secret_key).token(kind, key)
+
     def _outbox(self) -> None:
         """What the desk owes and cannot do at present."""
         self.shop.desk.note_failure(self.certificates["verified"].id, "OSError: gone", Hindrance.UNREACHABLE)
@@ -172,7 +194,7 @@ class Furnished:
         shop = self.shop
         with_app(shop, shop.robin)
         halfway, _ = sign_in(shop, shop.robin)
-        signed_in = {who.name: shop.browser(who) for who in (shop.alice, shop.bob, shop.rita, shop.ada)}
+        signed_in = {who.name: shop.browser(who) for who in (shop.alice, shop.bob, shop.rita, shop.ada, self.owner)}
         return {"Nobody": shop.browser(), HALFWAY: halfway} | signed_in
 
     def ids(self, model: type[SQLModel]) -> list[str]:
@@ -207,7 +229,7 @@ class Furnished:
 def furnished(migrated: Path, folder: Path) -> Iterator[Furnished]:
     """The shop over a copy of an empty database, for as long as the block runs. Days pass, and all stay signed in."""
     shutil.copy(migrated, folder / "desk.sqlite3")
-    settings = {"session_idle_minutes": 100 * 24 * 60, "resolvers": ("127.0.0.1:9",)}
+    settings = {"session_idle_minutes": 100 * 24 * 60, "resolvers": ("127.0.0.1:9",), "sign_in": OPEN}
 
     def open_shop(url: str, **changes: Any) -> Shop:
         return Shop(test_settings(url, folder / "data", **changes))
@@ -232,6 +254,13 @@ PAGES: dict[str, Find] = {
     "passkeys.add": lambda it: ["/account/passkeys/add"],
     "passkeys.remove": lambda it: [f"/account/passkeys/{one}/remove" for one in it.ids(Passkey)],
     "accounts.code": lambda it: ["/sign-in/code"],
+    "organisation.overview": lambda it: ["/account/organisation"],
+    "organisation.leave": lambda it: ["/account/organisation/leave"],
+    "organisation.remove": lambda it: [f"/account/organisation/members/{it.member.id}/remove"],
+    "organisation.make_owner": lambda it: [f"/account/organisation/members/{it.member.id}/owner"],
+    "coming.invitation": lambda it: [f"/invitation/{it.link(NoteKind.INVITATION, Invitation)}", "/invitation/nonsense"],
+    "coming.register": lambda it: ["/register"],
+    "coming.confirm": lambda it: [f"/register/{it.link(NoteKind.REGISTRATION, Registration)}"],
     "mail.preferences": lambda it: ["/account/mail"],
     "preferences.preferences": lambda it: ["/account/preferences"],
     "unsubscribing.unsubscribe": lambda it: [

@@ -51,6 +51,7 @@ def test_the_table_says_who_and_on_what_condition():
     assert rows[Event.VERIFY, State.VERIFIED].who == (Role.REVIEWER, Role.SYSTEM)
     assert rows[Event.APPROVE_REFUND, State.REFUND_APPROVED].conditions == (
         "never the applicant",
+        "nobody of the same organisation",
         "nobody approves twice",
         "the only or the second approval",
     )

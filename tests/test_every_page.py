@@ -88,7 +88,9 @@ SEEN_ELSEWHERE = {"styleguide.styleguide"}
 """What test_styleguide_templates.py looks at in a browser."""
 ALWAYS = ("long", "wildcard")
 """Certificates whose pages are looked at whatever else was seen: their names are the longest."""
-ROLES = {"Nobody": None, HALFWAY: None, "Alice": "customer", "Bob": "customer", "Rita": "reviewer", "Ada": "admin"}
+ROLES = {"Nobody": None, HALFWAY: None, "Alice": "customer", "Bob": "customer", "Rita": "reviewer", "Ada": "admin"} | {
+    "Olga": "customer"
+}
 MINUTE = 60_000
 """Milliseconds that a browser on a busy machine may take for a page."""
 

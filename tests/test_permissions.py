@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from certlifecycle import Role, State
 from webapp.accounts.models import Account, Passkey
+from webapp.accounts.settings import SecondFactor, SignInSettings
 from webapp.certificates import saved
 from webapp.jobs.exports import start_export
 from webapp.payments.alipay_client import AlipaySettings
@@ -122,8 +123,11 @@ def everything(sqlite_url: str, open_shop: Callable[..., Shop], tmp_path: Path) 
     keys = make_keys()
     own, theirs = read_private_key(keys.shop_pem), read_public_key(keys.alipay_base64)
     alipay = AlipaySettings(app_id="2026000000000001", private_key=own, alipay_key=theirs)
+    sign_in = SignInSettings(SecondFactor.OFF, registration=True)
     payments = PaymentSettings(alipay, BankSettings(SHOPS_ACCOUNT, folder=None))
-    return Everything(open_shop(sqlite_url, payments=payments, demo=True, demo_zone=tmp_path / "zone.json"))
+    return Everything(
+        open_shop(sqlite_url, payments=payments, demo=True, demo_zone=tmp_path / "zone.json", sign_in=sign_in)
+    )
 
 
 def came_of(response: TestResponse) -> str:

@@ -93,6 +93,9 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
     from webapp.ordering.views import blueprint as ordering
+    from webapp.organisations.coming import blueprint as coming
+    from webapp.organisations.links import OneTimeLinks
+    from webapp.organisations.views import blueprint as organisation
     from webapp.outbox.views import blueprint as outbox
     from webapp.payments.notifications import Inbox
     from webapp.payments.notifications import blueprint as make_notifications
@@ -108,6 +111,9 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     app.extensions["sign_in_limits"] = SignInLimits(parts.settings.sign_in)
     for one in (preferences, security, factors, passkeys):
         app.register_blueprint(one)
+    app.extensions["one_time_links"] = OneTimeLinks(parts.settings.secret_key, parts.settings.secret_key_fallbacks)
+    app.register_blueprint(organisation)
+    app.register_blueprint(coming)
     app.register_blueprint(figures)
     app.register_blueprint(audit)
     app.register_blueprint(help_pages)

@@ -91,10 +91,10 @@ def is_repeated(late: Superseded, event: Event) -> bool:
 
 
 def visible_to(viewer: Account) -> ColumnElement[bool]:
-    """The certificates somebody may see: customers their own, reviewers all."""
+    """The certificates somebody may see: customers their own and their organisation's, reviewers all."""
     if viewer.role in REVIEWERS:
         return true()
-    return col(Certificate.customer_id) == viewer.id
+    return col(Certificate.holder_id) == viewer.holder_id
 
 
 def install(app: Flask) -> None:

@@ -59,7 +59,7 @@ def live_url(viewer: Account | None) -> str | None:
     if viewer is None or since is None:
         return None
     settings = parts().settings
-    topic = "review" if viewer.role in REVIEWERS else f"customer:{viewer.id}"
+    topic = "review" if viewer.role in REVIEWERS else f"customer:{viewer.holder_id}"
     ticket = issue_ticket(
         settings.secret_key,
         session_key=g.session_key,

@@ -35,6 +35,7 @@ from webapp.columns import new_id
 from webapp.db import Database, rows_changed
 from webapp.due import WORK_DUE_IN, DueWork
 from webapp.errors import DeskError, Forbidden, NotFound, NothingDue, Superseded
+from webapp.organisations.standing import as_of_now, holders_of
 from webapp.recording import Change, Handed, evidence_of, record
 from webapp.refunds.models import Refund, RefundApproval
 from webapp.wording import _
@@ -163,6 +164,8 @@ class Desk(DueWork):
         also: Also | None,
     ) -> Certificate:
         with self.database.writing() as session:
+            # A member who was removed since they asked has nothing to say here any more.
+            actor = as_of_now(session, by.actor)
             file = self.open_file(session, certificate_id)
             before = file.certificate
             if version is not None and version != before.version:
@@ -170,7 +173,7 @@ class Desk(DueWork):
                 if decisions or version > before.version:
                     raise Superseded(decisions)
             now = self.clock()
-            case = self.case(file, by.actor, now, reason, evidence_of(handed))
+            case = self.case(file, actor, now, reason, evidence_of(handed))
             target = advance(case, event)
             change = Change(event, target, case, file.refund, handed, self.payable)
             recorded = record(before, file.purchase, change)
@@ -195,6 +198,7 @@ class Desk(DueWork):
         certificate = Certificate(
             purchase_id=purchase.id,
             customer_id=purchase.customer_id,
+            holder_id=holders_of(session, [purchase.customer_id])[purchase.customer_id],
             domain=domain,
             names=names,
             state=State.PENDING,
@@ -216,11 +220,13 @@ class Desk(DueWork):
         if not orders:
             return
         now = self.clock()
+        holders = holders_of(session, (one.purchase["customer_id"] for one in orders))
         certificates = [
             {
                 "id": new_id(),
                 "purchase_id": one.purchase["id"],
                 "customer_id": one.purchase["customer_id"],
+                "holder_id": holders[one.purchase["customer_id"]],
                 "domain": one.domain,
                 "names": one.names,
                 "state": State.PENDING,
@@ -237,10 +243,11 @@ class Desk(DueWork):
             self._history(row["id"], row["customer_id"], _began(by), None, State.PENDING, by, {"order": number})
             for row, number in zip(certificates, (one.purchase["number"] for one in orders), strict=True)
         ]
-        statement = insert(History).returning(
-            col(History.id), col(History.certificate_id), col(History.customer_id), sort_by_parameter_order=True
+        statement = insert(History).returning(col(History.id), sort_by_parameter_order=True)
+        ids = session.execute(statement, told).scalars().all()
+        self._announce(
+            session, [(key, row["id"], row["holder_id"]) for key, row in zip(ids, certificates, strict=True)]
         )
-        self._announce(session, session.execute(statement, told).all())
 
     def retry(self, certificate_id: str, by: By, reason: str, *, version: int) -> Certificate:
         """Have what is due tried again at once because an administrator asks for it; return the certificate.
@@ -334,7 +341,7 @@ class Desk(DueWork):
         )
         session.add(row)
         session.flush()
-        self._announce(session, [(row.id, row.certificate_id, row.customer_id)])
+        self._announce(session, [(row.id, row.certificate_id, certificate.holder_id)])
 
     def _history(
         self,
@@ -370,7 +377,7 @@ class Desk(DueWork):
             # The hub sees the commit itself.
             return
         # The notifications leave with the commit or not at all.
-        messages = [f"{history_id}:{certificate_id}:{customer_id}" for history_id, certificate_id, customer_id in rows]
+        messages = [f"{history_id}:{certificate_id}:{holder_id}" for history_id, certificate_id, holder_id in rows]
         statement = "SELECT pg_notify('desk', message) FROM unnest(CAST(:messages AS text[])) AS message"
         session.execute(sa.text(statement), {"messages": messages})
 

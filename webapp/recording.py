@@ -194,7 +194,8 @@ def _request_refund(cert: Certificate, purchase: Purchase, change: Change) -> Re
         # The number is for people; it is part of the id, so that it needs no counter.
         number=f"R{case.now:%y%m%d}-{identity[:8].upper()}",
         certificate_id=cert.id,
-        customer_id=cert.customer_id,
+        customer_id=purchase.customer_id,
+        holder_id=cert.holder_id,
         applicant_id=case.actor.id,
         origin=origin,
         reason_code=application.reason_code,

@@ -13,7 +13,9 @@ class Facts:
 
     ``origin`` is the state that the latest refund application came from; ``approvals`` are the ids of the reviewers
     who have approved it so far; ``refund_minor`` is the amount frozen on it. ``automatic_checks_suffice`` says that
-    for this product no reviewer needs to look at the submission.
+    for this product no reviewer needs to look at the submission. ``organisation_id`` is the organisation whose
+    certificate it is, ``None`` where it is the customer's alone; ``payer_id`` is who paid for the order, where that is
+    no longer the customer.
     """
 
     state: State
@@ -28,6 +30,8 @@ class Facts:
     approvals: tuple[str, ...] = ()
     refund_minor: int | None = None
     automatic_checks_suffice: bool = False
+    organisation_id: str | None = None
+    payer_id: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("paid_at", "issued_at", "revoked_at"):

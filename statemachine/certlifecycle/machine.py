@@ -108,6 +108,13 @@ def _by(*roles: Role, denial: Sentence) -> Guard:
     )
 
 
+def _is_theirs(case: Case) -> bool:
+    """Whether a certificate is the actor's own: of an organisation's, every member's and nobody else's."""
+    if case.facts.organisation_id is not None:
+        return case.actor.organisation_id == case.facts.organisation_id
+    return case.actor.id == case.facts.customer_id
+
+
 # Who
 
 by_customer = _by(Role.CUSTOMER, denial=say("Only the customer can do this."))
@@ -122,22 +129,29 @@ own_certificate = _unless(
     Kind.WHO,
     "not_yours",
     "customers only their own",
-    lambda case: case.actor.role is not Role.CUSTOMER or case.actor.id == case.facts.customer_id,
+    lambda case: case.actor.role is not Role.CUSTOMER or _is_theirs(case),
     say("This certificate belongs to somebody else."),
 )
 not_own_certificate = _unless(
     Kind.WHO,
     "own_certificate",
     "never the certificate's own customer",
-    lambda case: case.actor.id != case.facts.customer_id,
+    lambda case: case.actor.id not in (case.facts.customer_id, case.facts.payer_id),
     say("Nobody decides on a certificate of their own."),
 )
 not_own_refund = _unless(
     Kind.WHO,
     "own_refund",
     "never the applicant",
-    lambda case: case.actor.id not in (case.facts.applicant_id, case.facts.customer_id),
+    lambda case: case.actor.id not in (case.facts.applicant_id, case.facts.customer_id, case.facts.payer_id),
     say("Nobody decides on a refund of their own."),
+)
+not_own_organisation = _unless(
+    Kind.WHO,
+    "own_organisation",
+    "nobody of the same organisation",
+    lambda case: case.facts.organisation_id is None or case.actor.organisation_id != case.facts.organisation_id,
+    say("Nobody decides on what belongs to their own organisation. Somebody from outside it has to."),
 )
 another_reviewer = _unless(
     Kind.WHO,
@@ -274,8 +288,12 @@ class CertificateLifecycle(library.StateMachine):
     # Verification and issue
     submit = submitted.from_(pending, failed, cond=[by_customer, own_certificate, with_csr])
     withdraw_submission = submitted.to(pending, cond=[by_customer, own_certificate])
-    verify = submitted.to(verified, cond=[by_reviewer_or_system, not_own_certificate, checks_suffice])
-    fail_verification = submitted.to(failed, cond=[by_reviewer_or_system, not_own_certificate, with_reason])
+    verify = submitted.to(
+        verified, cond=[by_reviewer_or_system, not_own_certificate, not_own_organisation, checks_suffice]
+    )
+    fail_verification = submitted.to(
+        failed, cond=[by_reviewer_or_system, not_own_certificate, not_own_organisation, with_reason]
+    )
     issue = verified.to(issued, cond=[by_system, with_certificate])
     refuse_issuance = verified.to(failed, cond=[by_system, with_reason])
 
@@ -300,9 +318,11 @@ class CertificateLifecycle(library.StateMachine):
     # Above the policy's amount the first approval is recorded and the application keeps waiting; the second decides.
     approve_refund = refund_requested.to.itself(  # type: ignore[no-untyped-call]  # the library leaves it untyped
         internal=True,
-        cond=[by_reviewer, not_own_refund, another_reviewer, first_of_two_approvals],
-    ) | refund_requested.to(refund_approved, cond=[by_reviewer, not_own_refund, another_reviewer, deciding_approval])
-    reject_refund = refund_requested.to(rejected, cond=[by_reviewer, not_own_refund, with_reason])
+        cond=[by_reviewer, not_own_refund, not_own_organisation, another_reviewer, first_of_two_approvals],
+    ) | refund_requested.to(
+        refund_approved, cond=[by_reviewer, not_own_refund, not_own_organisation, another_reviewer, deciding_approval]
+    )
+    reject_refund = refund_requested.to(rejected, cond=[by_reviewer, not_own_refund, not_own_organisation, with_reason])
     complete_refund = refund_approved.to(refunded, cond=[by_system, with_confirmation])
     return_refund = refund_approved.to(refund_requested, cond=[by_system, with_reason])
     keep_certificate = (

@@ -25,11 +25,15 @@ REVIEWERS = frozenset({Role.REVIEWER, Role.ADMIN})
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody, or the desk itself, who fires an event. ``id`` is compared, ``name`` is only shown."""
+    """Somebody, or the desk itself, who fires an event. ``id`` is compared, ``name`` is only shown.
+
+    ``organisation_id`` is the organisation that they belong to, ``None`` for whoever is by themselves.
+    """
 
     id: str
     role: Role
     name: str = ""
+    organisation_id: str | None = None
 
 
 SYSTEM = Actor("system", Role.SYSTEM, "The desk")

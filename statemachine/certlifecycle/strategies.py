@@ -16,6 +16,9 @@ from certlifecycle.policy import Basis, RefundPolicy
 from certlifecycle.states import REFUND_ORIGINS, REFUND_STATES, Actor, RevocationReason, Role, State
 from certlifecycle.testing import ALICE, CAST, RITA, ROBIN, CertificateUnderTest, Clock, certificate_in, handed_in
 
+ORGANISATION = "the organisation"
+"""The one that actors and certificates of these strategies belong to, where they belong to one."""
+
 _ZONES = ("UTC", "Asia/Shanghai", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu")
 
 
@@ -26,9 +29,10 @@ def instants() -> SearchStrategy[datetime]:
 
 
 def actors() -> SearchStrategy[Actor]:
-    """The cast of :mod:`certlifecycle.testing`, and Alice and Rita in each other's part."""
+    """The cast of :mod:`certlifecycle.testing`, Alice and Rita in each other's part, and members of an organisation."""
     turned = (Actor(ALICE.id, Role.REVIEWER), Actor(ALICE.id, Role.ADMIN), Actor(RITA.id, Role.CUSTOMER))
-    return st.sampled_from((*CAST, *turned))
+    members = (Actor("mary", Role.CUSTOMER, "Mary", ORGANISATION), Actor(ROBIN.id, Role.REVIEWER, "", ORGANISATION))
+    return st.sampled_from((*CAST, *turned, *members))
 
 
 def policies() -> SearchStrategy[RefundPolicy]:
@@ -71,6 +75,8 @@ def facts(draw: DrawFn) -> Facts:
         approvals=draw(st.sampled_from(((), (RITA.id,), (RITA.id, ROBIN.id)))) if origin else (),
         refund_minor=draw(st.integers(1, 50_000)) if origin else None,
         automatic_checks_suffice=draw(st.booleans()),
+        organisation_id=draw(st.sampled_from((None, None, ORGANISATION, "another"))),
+        payer_id=draw(st.sampled_from((None, ALICE.id, ROBIN.id))),
     )
 
 

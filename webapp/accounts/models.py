@@ -18,9 +18,14 @@ class Account(SQLModel, table=True):
 
     ``language`` (BCP 47) and ``timezone`` (IANA) are their choice, empty where they have made none. For mails,
     ``browser_language`` is the language in which they read the console when they last signed in.
+
+    Whoever belongs to an organisation has its ``organisation_id`` and shares its certificates since ``joined_at``;
+    ``is_owner`` says that they decide who belongs to it. It is no foreign key, which SQLite could not have added
+    without copying the table; organisations are never deleted.
     """
 
     __tablename__ = "account"
+    __table_args__ = (sa.Index("ix_account_organisation", "organisation_id"),)
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     email: str = Field(max_length=254, unique=True)
@@ -32,11 +37,19 @@ class Account(SQLModel, table=True):
     language: str = Field(default="", max_length=35, sa_column_kwargs=UNSET)
     timezone: str = Field(default="", max_length=64, sa_column_kwargs=UNSET)
     browser_language: str = Field(default="", max_length=35, sa_column_kwargs=UNSET)
+    organisation_id: str | None = Field(default=None, max_length=32)
+    is_owner: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    joined_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     @property
     def actor(self) -> Actor:
         """This person as the life cycle knows them."""
-        return Actor(self.id, Role(self.role), self.name)
+        return Actor(self.id, Role(self.role), self.name, self.organisation_id)
+
+    @property
+    def holder_id(self) -> str:
+        """Whose certificates are this person's: their organisation's, else their own alone."""
+        return self.organisation_id or self.id
 
 
 class Stage(StrEnum):

@@ -143,7 +143,13 @@ def sign_in_page(form: DeskForm) -> str:
     """The page that asks who it is; also by others who find something wrong with it."""
     # Anybody may walk into a demo shop; a real one says nothing about who is in it.
     people = demo.PEOPLE if parts().settings.demo else ()
-    return render_template("accounts/sign_in.html", form=form, demo_people=people, demo_password=demo.PASSWORD)
+    return render_template(
+        "accounts/sign_in.html",
+        form=form,
+        demo_people=people,
+        demo_password=demo.PASSWORD,
+        can_register=parts().settings.sign_in.registration,
+    )
 
 
 def code_page(form: DeskForm) -> str:

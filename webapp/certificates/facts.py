@@ -39,6 +39,8 @@ def facts_of(
     return Facts(
         state=State(certificate.state),
         customer_id=certificate.customer_id,
+        organisation_id=organisation_of(certificate.customer_id, certificate.holder_id),
+        payer_id=purchase.customer_id,
         paid_at=purchase.paid_at,
         paid=purchase.paid,
         voucher_minor=purchase.voucher_minor,
@@ -50,6 +52,11 @@ def facts_of(
         refund_minor=refund.amount_minor if refund else None,
         automatic_checks_suffice=suffices_automatically(purchase.product),
     )
+
+
+def organisation_of(customer_id: str, holder_id: str) -> str | None:
+    """The organisation whose a certificate is, ``None`` where it is its customer's alone."""
+    return None if holder_id in ("", customer_id) else holder_id
 
 
 def policy_for(refund: Refund | None, certificate: Certificate, present: RefundPolicy) -> RefundPolicy:

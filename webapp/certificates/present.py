@@ -39,7 +39,7 @@ from webapp.due import WORK_DUE_IN
 from webapp.effects.patience import Patience
 from webapp.effects.words import hindered
 from webapp.hindrances import Hindrance
-from webapp.payments.destination import BALANCE, Destination, destination, label_of
+from webapp.payments.destination import BALANCE, MEMBERS_BALANCE, Destination, destination, label_of
 from webapp.retelling import Stored
 from webapp.wording import ROLE_WORDS, Vocabulary, _, actor_name, happened, words
 
@@ -107,15 +107,19 @@ def mover_of(state: State, answer: Verdict) -> Mover:
     return Mover.NOBODY if state is State.REVOKED and answer.outlook is Outlook.NEVER else state.mover
 
 
-def account_words(label: str, viewer: Account) -> str:
-    """An account as this reader would call it: what is yours to the customer is the customer's to a reviewer."""
+def account_words(label: str, viewer: Account, payer_id: str) -> str:
+    """An account as this reader would call it: what is yours to whoever paid is theirs to everybody else."""
     if viewer.role in REVIEWERS and label == BALANCE:
         return _("the customer’s balance in this shop")
+    if label == BALANCE and viewer.id != payer_id:
+        return words().retell(MEMBERS_BALANCE)
     return words().retell(label)
 
 
-def refund_view(answer: Verdict, to: Destination, viewer: Account, now: datetime, policy: RefundPolicy) -> RefundView:
-    """What is shown of a verdict."""
+def refund_view(
+    answer: Verdict, to: Destination, viewer: Account, now: datetime, policy: RefundPolicy, payer_id: str
+) -> RefundView:
+    """What is shown of a verdict on what ``payer_id`` paid."""
     until = open_until(answer, now)
     return RefundView(
         outlook=answer.outlook,
@@ -126,7 +130,7 @@ def refund_view(answer: Verdict, to: Destination, viewer: Account, now: datetime
         rest=round(100 * min(1.0, (until - now) / policy.window)) if until else None,
         soon=until is not None and until - now <= SOON,
         amount=answer.amount,
-        destination=account_words(to.label, viewer),
+        destination=account_words(to.label, viewer, payer_id),
         is_elsewhere=to.changed,
     )
 
@@ -319,12 +323,13 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         # The desk and the certificate authority are at it.
         mover = Mover.SYSTEM
     origin = State(file.refund.origin) if file.refund else None
-    paid_with = account_words(label_of(PaymentMethod(purchase.payment_method), purchase.payment_account), viewer)
+    paid_by = label_of(PaymentMethod(purchase.payment_method), purchase.payment_account)
+    paid_with = account_words(paid_by, viewer, purchase.customer_id)
     return DetailsView(
         file=file,
         domain=display_name(certificate.domain),
         names=[display_name(name) for name in certificate.names],
-        customer=customer_name(session, file) if is_reviewer else None,
+        customer=customer_name(session, file) if is_reviewer or viewer.organisation_id else None,
         paid_with=paid_with[:1].upper() + paid_with[1:],
         state=state,
         mover=mover,
@@ -333,7 +338,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         problem=words().retell(certificate.problem or ""),
         trouble=_trouble(certificate, is_reviewer),
         trouble_detail=certificate.work_error if is_reviewer and certificate.due_at else None,
-        refund=refund_view(answer, destination_of(file, desk.payable), viewer, now, desk.policy),
+        refund=refund_view(answer, destination_of(file, desk.payable), viewer, now, desk.policy, purchase.customer_id),
         actions=actions(file, case, viewer),
         fingerprint=fingerprint_words(certificate.fingerprint) if certificate.fingerprint else None,
         revoked_because=revocation_words(certificate.revocation_reason) if certificate.revocation_reason else None,

@@ -47,7 +47,8 @@ class Refund(SQLModel, table=True):
     ``origin`` is the state the certificate came from. ``rule``, ``verdict`` (its sentence in English and UTC),
     ``deadline`` and ``policy`` are the refund policy's answer at ``applied_at``; ``soonest`` and ``latest`` the promise
     given then. While ``closed_at`` is empty no second application for the certificate can exist. ``round`` counts the
-    decisions: when every way of paying failed, the application waits for a decision anew.
+    decisions: when every way of paying failed, the application waits for a decision anew. ``customer_id`` is who paid
+    and gets the money back, ``holder_id`` whose the certificate is.
     """
 
     __tablename__ = "refund"
@@ -61,6 +62,7 @@ class Refund(SQLModel, table=True):
         ),
         sa.Index("ix_refund_certificate", "certificate_id", "applied_at"),
         sa.Index("ix_refund_customer", "customer_id", "applied_at", "id"),
+        sa.Index("ix_refund_holder", "holder_id", "applied_at", "id"),
         sa.Index("ix_refund_applied", "applied_at"),
         sa.Index("ix_refund_paid", "paid_at"),
         sa.CheckConstraint("amount_minor > 0", name="amount"),
@@ -100,6 +102,7 @@ class Refund(SQLModel, table=True):
     paid_to: str | None = Field(default=None, max_length=200)
     payout_reference: str | None = Field(default=None, max_length=128)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    holder_id: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": sa.text("''")})
 
     @property
     def amount(self) -> Money:
