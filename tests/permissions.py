@@ -48,6 +48,7 @@ SEEN_BY = {
     "report": ADMINS,
     "comparison": ADMINS,
     "reason": ADMINS,
+    "person": ADMINS,
 }
 """Who sees what of the owner's, and of the shop's."""
 
@@ -179,6 +180,9 @@ RULES: dict[str, Rule] = {
     # What the shop owes and pays
     "audit.trail": KEEPERS,
     "audit.export": KEEPERS,
+    "people.overview": KEEPERS,
+    "people.person": about(KEEPERS, "person"),
+    "people.change": about(KEEPERS, "person"),
     "outbox.outbox": KEEPERS,
     "outbox.retry_all": KEEPERS,
     "outbox.retry_mail": about(KEEPERS, "mail"),

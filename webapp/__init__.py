@@ -98,6 +98,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.payments.notifications import blueprint as make_notifications
     from webapp.payments.payouts import waking
     from webapp.payments.views import blueprint as payments
+    from webapp.people.views import blueprint as people
     from webapp.refunds.views import blueprint as refunds
     from webapp.review.routes import blueprint as review
 
@@ -110,6 +111,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
         app.register_blueprint(one)
     app.register_blueprint(figures)
     app.register_blueprint(audit)
+    app.register_blueprint(people)
     app.register_blueprint(help_pages)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)

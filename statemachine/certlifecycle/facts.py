@@ -12,8 +12,9 @@ class Facts:
     """What is known of one certificate when a question about it is asked. Instants are aware.
 
     ``origin`` is the state that the latest refund application came from; ``approvals`` are the ids of the reviewers
-    who have approved it so far; ``refund_minor`` is the amount frozen on it. ``automatic_checks_suffice`` says that
-    for this product no reviewer needs to look at the submission.
+    who have approved it so far, ``payers`` of those among them who might send money when they did; ``refund_minor`` is
+    the amount frozen on it. ``automatic_checks_suffice`` says that for this product no reviewer needs to look at the
+    submission.
     """
 
     state: State
@@ -28,6 +29,7 @@ class Facts:
     approvals: tuple[str, ...] = ()
     refund_minor: int | None = None
     automatic_checks_suffice: bool = False
+    payers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("paid_at", "issued_at", "revoked_at"):

@@ -6,18 +6,20 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from certlifecycle import Actor, Role
+from certlifecycle import Actor, Right, Role
 from webapp.columns import UtcDateTime, new_id, words_of
 
 # Written for the database, so that a version that does not know the column can go on adding rows.
 UNSET = {"server_default": sa.text("''")}
+YES = {"server_default": sa.true()}
 
 
 class Account(SQLModel, table=True):
     """Somebody who can sign in. ``email`` is stored in lower case.
 
     ``language`` (BCP 47) and ``timezone`` (IANA) are their choice, empty where they have made none. For mails,
-    ``browser_language`` is the language in which they read the console when they last signed in.
+    ``browser_language`` is the language in which they read the console when they last signed in. ``may_decide`` and
+    ``may_pay`` are their rights while they are a reviewer or an administrator.
     """
 
     __tablename__ = "account"
@@ -32,11 +34,20 @@ class Account(SQLModel, table=True):
     language: str = Field(default="", max_length=35, sa_column_kwargs=UNSET)
     timezone: str = Field(default="", max_length=64, sa_column_kwargs=UNSET)
     browser_language: str = Field(default="", max_length=35, sa_column_kwargs=UNSET)
+    may_decide: bool = Field(default=True, sa_column_kwargs=YES)
+    may_pay: bool = Field(default=True, sa_column_kwargs=YES)
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What they may do for the shop, should their role be one that does anything for it."""
+        return frozenset(
+            right for right, given in ((Right.DECIDE, self.may_decide), (Right.PAY, self.may_pay)) if given
+        )
 
     @property
     def actor(self) -> Actor:
         """This person as the life cycle knows them."""
-        return Actor(self.id, Role(self.role), self.name)
+        return Actor(self.id, Role(self.role), self.name, self.rights)
 
 
 class Stage(StrEnum):
@@ -50,7 +61,10 @@ class Stage(StrEnum):
 
 
 class WebSession(SQLModel, table=True):
-    """A signed-in browser. The browser holds the token, the desk only its hash, so a stolen table opens nothing."""
+    """A signed-in browser. The browser holds the token, the desk only its hash, so a stolen table opens nothing.
+
+    ``proved_at`` is when its person last showed who they are, after the sign-in with which it began.
+    """
 
     __tablename__ = "web_session"
     __table_args__ = (sa.Index("ix_web_session_account_id", "account_id"),)
@@ -68,6 +82,7 @@ class WebSession(SQLModel, table=True):
         sa_type=words_of(Stage, "web_session_stage"),
         sa_column_kwargs={"server_default": sa.text("'complete'")},
     )
+    proved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Act(StrEnum):

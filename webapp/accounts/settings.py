@@ -30,6 +30,9 @@ class SecondFactor(StrEnum):
 class SignInSettings:
     """Who needs a second factor, and how often a sign-in may fail within ``limit_minutes`` before it has to wait.
 
+    ``proof_minutes`` is for how long it is believed that whoever sits at a browser is still who signed in there, where
+    that matters most.
+
     ``limit_storage`` is where failures are counted, as an address of the limits library: in this process's memory, or
     in a Redis that all processes share.
     """
@@ -40,6 +43,7 @@ class SignInSettings:
     limit_address: int = 100
     limit_all: int = 1000
     limit_storage: str = "memory://"
+    proof_minutes: int = 10
 
 
 def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
@@ -64,6 +68,7 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
         limit_address=whole("SIGN_IN_LIMIT_ADDRESS", 100, 1_000_000),
         limit_all=whole("SIGN_IN_LIMIT_ALL", 1000, 100_000_000),
         limit_storage=_storage(text("RATELIMIT_STORAGE_URI", "memory://")),
+        proof_minutes=whole("PROOF_MINUTES", 10, 24 * 60),
     )
 
 

@@ -47,6 +47,7 @@ def facts_of(
         origin=State(refund.origin) if refund else None,
         applicant_id=refund.applicant_id if refund else None,
         approvals=tuple(one.reviewer_id for one in approvals),
+        payers=tuple(one.reviewer_id for one in approvals if one.may_pay),
         refund_minor=refund.amount_minor if refund else None,
         automatic_checks_suffice=suffices_automatically(purchase.product),
     )

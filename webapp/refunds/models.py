@@ -108,7 +108,7 @@ class Refund(SQLModel, table=True):
 
 
 class RefundApproval(SQLModel, table=True):
-    """One reviewer's approval in one round of decision."""
+    """One reviewer's approval in one round of decision. ``may_pay`` is whether they might send money when they did."""
 
     __tablename__ = "refund_approval"
     __table_args__ = (sa.UniqueConstraint("refund_id", "round", "reviewer_id"),)
@@ -119,3 +119,4 @@ class RefundApproval(SQLModel, table=True):
     reviewer_id: str = Field(foreign_key="account.id", max_length=32)
     reviewer_name: str = Field(max_length=200)
     at: datetime = Field(sa_type=UtcDateTime)
+    may_pay: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})

@@ -198,6 +198,9 @@ SHORT_REFUSALS = Vocabulary(
         "own_refund": phrase("Your own application"),
         "own_certificate": phrase("Your own certificate"),
         "already_approved_by_you": phrase("Approved by you"),
+        "may_not_decide": phrase("You may only look"),
+        "nobody_has_decided": phrase("Not approved yet"),
+        "nobody_may_pay": phrase("Waits for who sends money"),
     }
 )
 """Why a reviewer may not decide, in a row; the case's page has the sentence."""
