@@ -266,6 +266,7 @@ PAGES: dict[str, Find] = {
     "review.add_reason": lambda it: ["/review/reasons/new"],
     "review.change_reason": lambda it: [f"/review/reasons/{it.ids(ReasonTemplate)[0]}"],
     "figures.page": lambda it: ["/figures?days=90", "/figures?from=2026-01-01&to=2026-01-02"],
+    "goodwill.look": lambda it: it.one("/certificates/{}/exception", "too-late", "issued", "pending"),
     "people.overview": lambda it: ["/people"],
     "people.person": lambda it: [f"/people/{one.id}" for one in (it.shop.alice, it.shop.rita, it.shop.ada)],
     "audit.trail": lambda it: ["/audit", "/audit?who=ada", "/audit?what=signed_in", "/audit?who=nobody"],

@@ -14,7 +14,7 @@ from certlifecycle.explain import (
     may_do,
     possible,
 )
-from certlifecycle.facts import Facts
+from certlifecycle.facts import Facts, Waiver
 from certlifecycle.machine import Case, CertificateLifecycle, Kind, Refusal
 from certlifecycle.money import Money, MoneyError
 from certlifecycle.policy import (
@@ -81,6 +81,7 @@ __all__ = [
     "Sentence",
     "State",
     "Verdict",
+    "Waiver",
     "advance",
     "deadline",
     "declared_transitions",

@@ -261,6 +261,12 @@ def came_from(origin: State) -> Guard:
     )
 
 
+def _at_most(case: Case) -> int:
+    waiver = case.facts.waiver
+    pays_all = waiver is not None and waiver.pays_all
+    return case.facts.paid.minor if pays_all else refundable(case.facts, case.policy).minor
+
+
 def needs_another_approval(case: Case) -> bool:
     """Whether nobody has approved yet, and this approval needs a second beside it.
 
@@ -270,7 +276,7 @@ def needs_another_approval(case: Case) -> bool:
     limit = case.policy.two_reviewers_above_minor
     frozen = case.facts.refund_minor
     # Without a frozen amount the present one counts: not knowing it must not make one reviewer enough.
-    amount = refundable(case.facts, case.policy).minor if frozen is None else frozen
+    amount = _at_most(case) if frozen is None else frozen
     is_large = limit is not None and amount > limit
     return not case.facts.approvals and (is_large or not case.actor.has(Right.PAY))
 

@@ -16,7 +16,7 @@ from certlifecycle.explain import Permission, advance, declared_transitions, jud
 from certlifecycle.facts import Facts
 from certlifecycle.machine import Case
 from certlifecycle.money import Money
-from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, refundable, verdict
+from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, verdict
 from certlifecycle.states import SYSTEM, Actor, Event, RevocationReason, Right, Role, State
 
 ALICE = Actor("alice", Role.CUSTOMER, "Alice")
@@ -131,7 +131,7 @@ def facts_after(case: Case, event: Event, target: State) -> Facts:
                 applicant_id=case.actor.id,
                 approvals=(),
                 payers=(),
-                refund_minor=refundable(case.facts, case.policy).minor,
+                refund_minor=verdict(case.facts, case.now, case.policy).amount.minor,
             )
         case Event.APPROVE_REFUND:
             payers = (case.actor.id,) if case.actor.has(Right.PAY) else ()

@@ -16,6 +16,13 @@ VERDICTS = (
     stored("Refundable: it was never submitted for verification."),
     stored("Refundable: its verification failed."),
     stored("Refundable until {deadline}.", deadline="…"),
+    stored(
+        "Refundable until {deadline}, as an exception that {proposer} and {agreer} made: {reason}",
+        deadline="…",
+        proposer="…",
+        agreer="…",
+        reason="…",
+    ),
 )
 """The verdicts on which an application can have been made, set out so that a frozen one is recognised."""
 

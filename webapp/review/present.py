@@ -11,7 +11,7 @@ from certlifecycle import Event, Money, State, phrase
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.catalogue import product_words
-from webapp.certificates.models import RETRY, History
+from webapp.certificates.models import BESIDE, History
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import history_of
 from webapp.review import claims
@@ -233,7 +233,7 @@ def news(rows: Sequence[History]) -> str | None:
     told = (
         _("{happened} by {name}, {at}.", happened=_told(row), name=actor_name(row.actor_name), at=row.at)
         for row in rows
-        if row.event != RETRY
+        if row.event not in BESIDE
     )
     return words().sentences(*told) or None
 
