@@ -50,6 +50,7 @@ SEEN_BY = {
     "report": ADMINS,
     "comparison": ADMINS,
     "reason": ADMINS,
+    "person": ADMINS,
 }
 """Who sees what of the owner's, and of the shop's."""
 
@@ -191,6 +192,10 @@ RULES: dict[str, Rule] = {
     "review.fail_text": about(DECIDERS, "certificate"),
     "review.reject": about(DECIDERS, "certificate"),
     "review.reject_text": about(DECIDERS, "certificate"),
+    "goodwill.look": about(DECIDERS, "certificate"),
+    "goodwill.propose_post": about(DECIDERS, "certificate"),
+    "goodwill.agree_post": about(DECIDERS, "certificate"),
+    "goodwill.decline_post": about(DECIDERS, "certificate"),
     "review.list_reasons": KEEPERS,
     "review.add_reason": KEEPERS,
     "review.change_reason": about(KEEPERS, "reason"),
@@ -199,6 +204,9 @@ RULES: dict[str, Rule] = {
     # What the shop owes and pays
     "audit.trail": KEEPERS,
     "audit.export": KEEPERS,
+    "people.overview": KEEPERS,
+    "people.person": about(KEEPERS, "person"),
+    "people.change": about(KEEPERS, "person"),
     "outbox.outbox": KEEPERS,
     "outbox.retry_all": KEEPERS,
     "outbox.retry_mail": about(KEEPERS, "mail"),

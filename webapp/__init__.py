@@ -86,6 +86,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.certificates.views import blueprint as certificates
     from webapp.figures.views import blueprint as figures
     from webapp.glossary.views import blueprint as glossary
+    from webapp.goodwill.views import blueprint as goodwill
     from webapp.help.views import blueprint as help_pages
     from webapp.home.views import home
     from webapp.jobs.routes import blueprint as jobs
@@ -101,6 +102,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.payments.notifications import blueprint as make_notifications
     from webapp.payments.payouts import waking
     from webapp.payments.views import blueprint as payments
+    from webapp.people.views import blueprint as people
     from webapp.refunds.views import blueprint as refunds
     from webapp.review.routes import blueprint as review
 
@@ -116,6 +118,8 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     app.register_blueprint(coming)
     app.register_blueprint(figures)
     app.register_blueprint(audit)
+    app.register_blueprint(people)
+    app.register_blueprint(goodwill)
     app.register_blueprint(help_pages)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)

@@ -106,6 +106,7 @@ def install(app: Flask) -> None:
         g.arriving = None
         g.stage = None
         g.session_key = None
+        g.proved_at = None
         view = app.view_functions.get(request.endpoint or "")
         if view is None or request.endpoint == "static":
             return None
@@ -133,6 +134,7 @@ def _recognise(token: str) -> None:
         return
     row, who = found
     g.session_key = row.token_hash
+    g.proved_at = row.proved_at or row.created_at
     if row.stage is not Stage.COMPLETE:
         g.arriving, g.stage = who, row.stage
         return

@@ -50,6 +50,7 @@ def install(app: Flask) -> None:
             "jobs_under_way": [] if wants_fragment() else jobs_under_way(viewer),
             "live_url": live_url(viewer),
             "live_ticket_url": url_for("live.renew_ticket"),
+            "proof_minutes": parts().settings.sign_in.proof_minutes,
         }
 
 
@@ -95,6 +96,7 @@ def navigation(viewer: Account | None, subject: str) -> list[NavItem]:
                 places.append((_("Payments"), "payments.overview", None))
                 places.append((_("Outbox"), "outbox.outbox", how_much_is_stuck(session)))
                 places.append((_("Audit trail"), "audit.trail", None))
+                places.append((_("People"), "people.overview", None))
     else:
         places = [
             (_("Home"), "home", None),

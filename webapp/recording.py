@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy.sql.dml import UpdateBase
 from sqlmodel import SQLModel, col, update
 
-from certlifecycle import Case, Event, RevocationReason, State, verdict
+from certlifecycle import Case, Event, RevocationReason, Right, State, verdict
 from certlifecycle.calendar import promised_dates
 from webapp.certificates.models import Certificate, PaymentMethod, Purchase
 from webapp.columns import new_id
@@ -240,6 +240,7 @@ def _approve_refund(_cert: Certificate, _purchase: Purchase, change: Change) -> 
         reviewer_id=change.case.actor.id,
         reviewer_name=change.case.actor.name,
         at=change.case.now,
+        may_pay=change.case.actor.has(Right.PAY),
     )
     if change.target is State.REFUND_APPROVED:
         refund.outcome = Outcome.APPROVED

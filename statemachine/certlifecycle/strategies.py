@@ -14,7 +14,7 @@ from certlifecycle.machine import Case
 from certlifecycle.money import Money
 from certlifecycle.policy import Basis, RefundPolicy
 from certlifecycle.states import REFUND_ORIGINS, REFUND_STATES, Actor, RevocationReason, Role, State
-from certlifecycle.testing import ALICE, CAST, RITA, ROBIN, CertificateUnderTest, Clock, certificate_in, handed_in
+from certlifecycle.testing import ALICE, CAST, DORA, RITA, ROBIN, CertificateUnderTest, Clock, certificate_in, handed_in
 
 ORGANISATION = "the organisation"
 """The one that actors and certificates of these strategies belong to, where they belong to one."""
@@ -62,6 +62,7 @@ def facts(draw: DrawFn) -> Facts:
     place = origin or state
     paid_at, issued_at, revoked_at = sorted(draw(st.lists(instants(), min_size=3, max_size=3)))
     minor = draw(st.integers(0, 50_000))
+    approvals = draw(st.sampled_from(((), (RITA.id,), (RITA.id, ROBIN.id), (DORA.id,)))) if origin else ()
     return Facts(
         state,
         customer_id=draw(st.sampled_from((ALICE.id, RITA.id))),
@@ -72,7 +73,8 @@ def facts(draw: DrawFn) -> Facts:
         revoked_at=revoked_at if place is State.REVOKED else None,
         origin=origin,
         applicant_id=draw(st.sampled_from((ALICE.id, ROBIN.id))) if origin else None,
-        approvals=draw(st.sampled_from(((), (RITA.id,), (RITA.id, ROBIN.id)))) if origin else (),
+        approvals=approvals,
+        payers=draw(st.sampled_from(((), approvals[:1]))),
         refund_minor=draw(st.integers(1, 50_000)) if origin else None,
         automatic_checks_suffice=draw(st.booleans()),
         organisation_id=draw(st.sampled_from((None, None, ORGANISATION, "another"))),

@@ -6,18 +6,20 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from certlifecycle import Actor, Role
+from certlifecycle import Actor, Right, Role
 from webapp.columns import UtcDateTime, new_id, words_of
 
 # Written for the database, so that a version that does not know the column can go on adding rows.
 UNSET = {"server_default": sa.text("''")}
+YES = {"server_default": sa.true()}
 
 
 class Account(SQLModel, table=True):
     """Somebody who can sign in. ``email`` is stored in lower case.
 
     ``language`` (BCP 47) and ``timezone`` (IANA) are their choice, empty where they have made none. For mails,
-    ``browser_language`` is the language in which they read the console when they last signed in.
+    ``browser_language`` is the language in which they read the console when they last signed in. ``may_decide`` and
+    ``may_pay`` are their rights while they are a reviewer or an administrator.
 
     Whoever belongs to an organisation has its ``organisation_id`` and shares its certificates since ``joined_at``;
     ``is_owner`` says that they decide who belongs to it. It is no foreign key, which SQLite could not have added
@@ -40,11 +42,20 @@ class Account(SQLModel, table=True):
     organisation_id: str | None = Field(default=None, max_length=32)
     is_owner: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     joined_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    may_decide: bool = Field(default=True, sa_column_kwargs=YES)
+    may_pay: bool = Field(default=True, sa_column_kwargs=YES)
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What they may do for the shop, should their role be one that does anything for it."""
+        return frozenset(
+            right for right, given in ((Right.DECIDE, self.may_decide), (Right.PAY, self.may_pay)) if given
+        )
 
     @property
     def actor(self) -> Actor:
         """This person as the life cycle knows them."""
-        return Actor(self.id, Role(self.role), self.name, self.organisation_id)
+        return Actor(self.id, Role(self.role), self.name, self.organisation_id, self.rights)
 
     @property
     def holder_id(self) -> str:
@@ -63,7 +74,10 @@ class Stage(StrEnum):
 
 
 class WebSession(SQLModel, table=True):
-    """A signed-in browser. The browser holds the token, the desk only its hash, so a stolen table opens nothing."""
+    """A signed-in browser. The browser holds the token, the desk only its hash, so a stolen table opens nothing.
+
+    ``proved_at`` is when its person last showed who they are, after the sign-in with which it began.
+    """
 
     __tablename__ = "web_session"
     __table_args__ = (sa.Index("ix_web_session_account_id", "account_id"),)
@@ -81,6 +95,7 @@ class WebSession(SQLModel, table=True):
         sa_type=words_of(Stage, "web_session_stage"),
         sa_column_kwargs={"server_default": sa.text("'complete'")},
     )
+    proved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Act(StrEnum):

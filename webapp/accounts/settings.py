@@ -30,6 +30,9 @@ class SecondFactor(StrEnum):
 class SignInSettings:
     """Who needs a second factor, and how often a sign-in may fail within ``limit_minutes`` before it has to wait.
 
+    ``proof_minutes`` is for how long it is believed that whoever sits at a browser is still who signed in there, where
+    that matters most.
+
     ``limit_storage`` is where failures are counted, as an address of the limits library: in this process's memory, or
     in a Redis that all processes share. ``registration`` is whether people can make themselves an account.
     """
@@ -41,6 +44,7 @@ class SignInSettings:
     limit_all: int = 1000
     limit_storage: str = "memory://"
     registration: bool = False
+    proof_minutes: int = 10
 
 
 def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
@@ -69,6 +73,7 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
         limit_all=whole("SIGN_IN_LIMIT_ALL", 1000, 100_000_000),
         registration=registration == "on",
         limit_storage=_storage(text("RATELIMIT_STORAGE_URI", "memory://")),
+        proof_minutes=whole("PROOF_MINUTES", 10, 24 * 60),
     )
 
 

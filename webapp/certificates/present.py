@@ -29,7 +29,15 @@ from webapp.authorities.port import REASON_SENTENCES
 from webapp.authorities.settings import BUILTIN
 from webapp.certificates.actions import Action, actions, next_events
 from webapp.certificates.facts import facts_of
-from webapp.certificates.models import RETRY, Certificate, Channel, History, PaymentMethod
+from webapp.certificates.models import (
+    DECLINE_EXCEPTION,
+    PROPOSE_EXCEPTION,
+    RETRY,
+    Certificate,
+    Channel,
+    History,
+    PaymentMethod,
+)
 from webapp.certificates.names import display_name
 from webapp.certificates.path import Path, path_of
 from webapp.certificates.queries import customer_name, history_of
@@ -38,6 +46,7 @@ from webapp.domaincontrol.present import ControlView, control_view
 from webapp.due import WORK_DUE_IN
 from webapp.effects.patience import Patience
 from webapp.effects.words import hindered
+from webapp.goodwill.present import ExceptionView, exception_view
 from webapp.hindrances import Hindrance
 from webapp.payments.destination import BALANCE, MEMBERS_BALANCE, Destination, destination, label_of
 from webapp.retelling import Stored
@@ -158,6 +167,10 @@ class Happening:
 def timeline(session: Session, certificate_id: str, viewer: Account | None = None) -> list[Happening]:
     """All that happened to a certificate, the latest first; ``viewer`` is called "You"."""
     return [happening(row, viewer) for row in history_of(session, certificate_id)]
+
+
+AMONG_REVIEWERS = frozenset({PROPOSE_EXCEPTION, DECLINE_EXCEPTION})
+"""What concerns the customer only once it came to something, so that nobody hopes for what is only spoken of."""
 
 
 def happening(row: History, viewer: Account | None) -> Happening:
@@ -301,6 +314,7 @@ class DetailsView:
     picture: Markup
     timeline: list[Happening]
     control: ControlView | None
+    exception: ExceptionView | None
 
 
 def details(session: Session, file: File, viewer: Account) -> DetailsView:
@@ -312,8 +326,8 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     answer = desk.verdict(certificate, purchase, file.refund)
     case = desk.case(file, viewer.actor, now)
     history = history_of(session, certificate.id)
-    happenings = [happening(row, viewer) for row in history]
     is_reviewer = viewer.role in REVIEWERS
+    happenings = [happening(row, viewer) for row in history if is_reviewer or row.event not in AMONG_REVIEWERS]
     visited = {one.state for one in happenings}
     control = domain_control(session, file, now)
     mover = mover_of(state, answer)
@@ -347,6 +361,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         picture=Markup(svg(state, visited, next_events(case), origin=origin, word=words().show)),  # noqa: S704
         timeline=happenings,
         control=control,
+        exception=exception_view(file, case) if is_reviewer else None,
     )
 
 

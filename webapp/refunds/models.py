@@ -16,6 +16,13 @@ VERDICTS = (
     stored("Refundable: it was never submitted for verification."),
     stored("Refundable: its verification failed."),
     stored("Refundable until {deadline}.", deadline="…"),
+    stored(
+        "Refundable until {deadline}, as an exception that {proposer} and {agreer} made: {reason}",
+        deadline="…",
+        proposer="…",
+        agreer="…",
+        reason="…",
+    ),
 )
 """The verdicts on which an application can have been made, set out so that a frozen one is recognised."""
 
@@ -111,7 +118,7 @@ class Refund(SQLModel, table=True):
 
 
 class RefundApproval(SQLModel, table=True):
-    """One reviewer's approval in one round of decision."""
+    """One reviewer's approval in one round of decision. ``may_pay`` is whether they might send money when they did."""
 
     __tablename__ = "refund_approval"
     __table_args__ = (sa.UniqueConstraint("refund_id", "round", "reviewer_id"),)
@@ -122,3 +129,4 @@ class RefundApproval(SQLModel, table=True):
     reviewer_id: str = Field(foreign_key="account.id", max_length=32)
     reviewer_name: str = Field(max_length=200)
     at: datetime = Field(sa_type=UtcDateTime)
+    may_pay: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})

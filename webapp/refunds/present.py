@@ -138,6 +138,9 @@ def review_days(policy: RefundPolicy) -> str:
 
 def verdict_words(refund: Refund) -> str:
     """The verdict that is frozen on an application, with its deadline as this reader tells the time."""
+    if refund.rule == Rule.EXCEPTION:
+        # Who made it, and why, stands in the sentence that was frozen.
+        return words().retell(refund.verdict)
     return words().say(granted(Rule(refund.rule), refund.deadline))
 
 

@@ -209,6 +209,7 @@ RULE_WORDS = Vocabulary(
         Rule.NEVER_SUBMITTED: phrase("Never submitted for verification"),
         Rule.FAILED_VERIFICATION: phrase("Failed verification"),
         Rule.REVOKED_IN_WINDOW: phrase("Revoked, and applied for inside the refund window"),
+        Rule.EXCEPTION: phrase("By an exception from the refund policy"),
     }
 )
 """The rules by which somebody can have applied."""
