@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from chromium import INSTALL, path, running
-from playwright.sync_api import Browser
+from furnished import Furnished, furnished
+from playwright.sync_api import Browser as Chromium
 from postgres import PostgresServer, start_postgres
-from shop import Shop, test_settings
+from shop import Browser, Shop, test_settings
 
 from webapp.db import make_engine
 from webapp.migrating import migrate
@@ -111,7 +112,20 @@ def any_shop(database_url: str, open_shop: Callable[..., Shop]) -> Shop:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def desk(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
+    """A shop in which everything has happened, for the tests of a file that only look at it."""
+    with furnished(migrated_sqlite, tmp_path_factory.mktemp("furnished")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def people(desk: Furnished) -> dict[str, Browser]:
+    """Everybody's browser in that shop, by name."""
+    return desk.people()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
     """One real browser for a file; each person gets a profile of their own."""
     if path() is None:
         required("Chromium", INSTALL)

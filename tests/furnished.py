@@ -8,6 +8,7 @@ import io
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from connected_shop import connected
 from job_support import by, decide, executor, job_of, key_of, work
 from mail_shop import MailShop
 from order_files import file, row
+from organisation_support import found, join
 from outside_shop import OutsideShop
 from provider_books import Fault
 from shop import Browser, Shop, test_settings
 from sign_in_support import sign_in, with_app
 from sqlmodel import SQLModel, select, update
 
-from certlifecycle import Event, State
+from certlifecycle import Event, Role, State
 from webapp.accounts.models import Passkey, ProviderIdentity
 from webapp.accounts.provider_settings import ProviderSettings
 from webapp.accounts.recovery import Recovering
@@ -34,6 +36,8 @@ from webapp.jobs.exports import start_export
 from webapp.jobs.import_orders import start_import
 from webapp.mail.models import MailGroup
 from webapp.mail.preferences import Unsubscribing
+from webapp.organisations.links import OneTimeLinks
+from webapp.organisations.models import Invitation, NoteKind, Registration
 from webapp.payments.daily import Comparisons
 from webapp.payments.models_books import ComparisonStatus, DailyComparison
 from webapp.payments.models_outside import BankBatch, BankReport
@@ -42,7 +46,7 @@ from webapp.review.models import ReasonTemplate
 NOBODY = "0" * 32
 ISSUER = "http://127.0.0.1:9"
 PROVIDER = ProviderSettings(ISSUER, "certificate-desk", "", "Example login", allow_loopback=True)
-EVERY_WAY = SignInSettings(SecondFactor.OFF, entrances=frozenset(Entrance), provider=PROVIDER)
+EVERY_WAY = SignInSettings(SecondFactor.OFF, registration=True, entrances=frozenset(Entrance), provider=PROVIDER)
 """All ways to sign in, one of them through an organisation that does not answer at present."""
 HALFWAY = "Robin"
 """Who has typed a password, and not yet the code of the authenticator app."""
@@ -64,6 +68,7 @@ class Furnished:
         self._jobs()
         self._outbox()
         self._keys()
+        self._organisation()
         post = MailShop(shop)
         self.certificates["mailed"] = self._in(State.FAILED, "mailed.example.com")
         post.office.work()
@@ -154,6 +159,23 @@ class Furnished:
         self.jobs = [waiting, halfway, partly, *exported.values(), imported, refused]
         self.exported = list(exported.values())
 
+    def _organisation(self) -> None:
+        """Two customers who share certificates, an invitation, and a registration; Alice stays by herself."""
+        shop = self.shop
+        olga, otto = shop.account("olga", Role.CUSTOMER), shop.account("otto", Role.CUSTOMER)
+        join(shop, found(shop, olga), otto)
+        self.owner, self.member = olga, otto
+        shop.browser(olga).post("/account/organisation/invitations", {"email": "new@example.com"})
+        at = {"created_at": shop.clock(), "expires_at": shop.clock() + timedelta(days=1000)}
+        with shop.database.writing() as session:
+            session.add(Registration(email="later@example.com", name="Later", password_hash="!", **at))
+            session.exec(update(Invitation).values(expires_at=at["expires_at"]))
+
+    def link(self, kind: NoteKind, model: type[SQLModel]) -> str:
+        """What stands in a mail's link."""
+        (key,) = self.ids(model)
+        return OneTimeLinks(self.shop.settings.secret_key).token(kind, key)
+
     def _outbox(self) -> None:
         """What the desk owes and cannot do at present."""
         self.shop.desk.note_failure(self.certificates["verified"].id, "OSError: gone", Hindrance.UNREACHABLE)
@@ -181,7 +203,7 @@ class Furnished:
         shop = self.shop
         with_app(shop, shop.robin)
         halfway, _ = sign_in(shop, shop.robin)
-        signed_in = {who.name: shop.browser(who) for who in (shop.alice, shop.bob, shop.rita, shop.ada)}
+        signed_in = {who.name: shop.browser(who) for who in (shop.alice, shop.bob, shop.rita, shop.ada, self.owner)}
         return {"Nobody": shop.browser(), HALFWAY: halfway} | signed_in
 
     def ids(self, model: type[SQLModel]) -> list[str]:
@@ -251,6 +273,13 @@ PAGES: dict[str, Find] = {
     "passkeys.add": lambda it: ["/account/passkeys/add"],
     "passkeys.remove": lambda it: [f"/account/passkeys/{one}/remove" for one in it.ids(Passkey)],
     "accounts.code": lambda it: ["/sign-in/code"],
+    "organisation.overview": lambda it: ["/account/organisation"],
+    "organisation.leave": lambda it: ["/account/organisation/leave"],
+    "organisation.remove": lambda it: [f"/account/organisation/members/{it.member.id}/remove"],
+    "organisation.make_owner": lambda it: [f"/account/organisation/members/{it.member.id}/owner"],
+    "coming.invitation": lambda it: [f"/invitation/{it.link(NoteKind.INVITATION, Invitation)}", "/invitation/nonsense"],
+    "coming.register": lambda it: ["/register"],
+    "coming.confirm": lambda it: [f"/register/{it.link(NoteKind.REGISTRATION, Registration)}"],
     "mail.preferences": lambda it: ["/account/mail"],
     "preferences.preferences": lambda it: ["/account/preferences"],
     "unsubscribing.unsubscribe": lambda it: [
@@ -285,6 +314,9 @@ PAGES: dict[str, Find] = {
     "review.add_reason": lambda it: ["/review/reasons/new"],
     "review.change_reason": lambda it: [f"/review/reasons/{it.ids(ReasonTemplate)[0]}"],
     "figures.page": lambda it: ["/figures?days=90", "/figures?from=2026-01-01&to=2026-01-02"],
+    "goodwill.look": lambda it: it.one("/certificates/{}/exception", "too-late", "issued", "pending"),
+    "people.overview": lambda it: ["/people"],
+    "people.person": lambda it: [f"/people/{one.id}" for one in (it.shop.alice, it.shop.rita, it.shop.ada)],
     "audit.trail": lambda it: ["/audit", "/audit?who=ada", "/audit?what=signed_in", "/audit?who=nobody"],
     "outbox.outbox": lambda it: ["/outbox", "/outbox?standing=due", "/outbox?kind=issue", "/outbox?standing=given_up"],
     "payments.overview": lambda it: ["/payments"],

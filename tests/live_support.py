@@ -25,7 +25,10 @@ ORIGIN = "https://desk.example.com"
 PATIENCE = 15.0
 
 SQLITE_SCHEMA = """
-    CREATE TABLE account (id TEXT PRIMARY KEY, role TEXT NOT NULL, disabled_at TIMESTAMP);
+    CREATE TABLE account (
+        id TEXT PRIMARY KEY, role TEXT NOT NULL, disabled_at TIMESTAMP, organisation_id TEXT
+    );
+    CREATE TABLE certificate (id TEXT PRIMARY KEY, holder_id TEXT NOT NULL);
     CREATE TABLE web_session (
         token_hash TEXT PRIMARY KEY, account_id TEXT NOT NULL, expires_at TIMESTAMP NOT NULL, revoked_at TIMESTAMP
     );

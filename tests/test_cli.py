@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from order_files import file, row
+from organisation_support import found
 from processes import ROOT, environment
 from shop import Shop, test_settings
 from sqlmodel import func, select
@@ -96,6 +97,27 @@ def test_add_account_lets_somebody_in(empty: Flask, role: str) -> None:
     assert (eve.email, eve.name, eve.role) == ("eve@example.com", "Eve", Role(role))
     assert fits(eve.password_hash, PASSWORD)
     assert not fits(eve.password_hash, "another long password")
+
+
+def test_add_account_lets_people_share_an_organisation(empty: Flask) -> None:
+    words = ("--organisation", "Example Limited", "--password", PASSWORD)
+    run(empty, "add-account", "eve@example.com", "--name", "Eve", *words)
+    run(empty, "add-account", "rita@example.com", "--name", "Rita", "--role", "reviewer", *words)
+    eve, rita = sorted(everybody(empty), key=lambda one: one.name)
+    assert (eve.is_owner, rita.is_owner) == (True, False)
+    assert eve.organisation_id == rita.organisation_id is not None
+    nameless = ("--organisation", " ", "--password", PASSWORD)
+    told = run(empty, "add-account", "x@example.com", "--name", "X", *nameless, exit_code=1)
+    assert told.output == "Error: The organisation needs a name.\n"
+    assert len(everybody(empty)) == 2
+
+
+def test_add_account_does_not_guess_between_organisations_of_one_name(shop: Shop) -> None:
+    found(shop, shop.alice, "Twice")
+    found(shop, shop.bob, "Twice")
+    words = ("--name", "Eve", "--organisation", "Twice", "--password", PASSWORD)
+    told = run(shop.app, "add-account", "eve@example.com", *words, exit_code=1)
+    assert told.output == "Error: There are several organisations called Twice: let an owner invite them.\n"
 
 
 def test_add_account_asks_for_the_password_twice_and_shows_it_never(empty: Flask) -> None:

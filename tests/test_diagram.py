@@ -50,7 +50,10 @@ def test_the_table_says_who_and_on_what_condition():
     assert apply.conditions == ("customers only their own", "the refund policy allows it", "with a reason")
     assert rows[Event.VERIFY, State.VERIFIED].who == (Role.REVIEWER, Role.SYSTEM)
     assert rows[Event.APPROVE_REFUND, State.REFUND_APPROVED].conditions == (
+        "somebody with the right to decide",
+        "somebody with the right to send money",
         "never the applicant",
+        "nobody of the same organisation",
         "nobody approves twice",
         "the only or the second approval",
     )

@@ -11,7 +11,7 @@ import lxml.html
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from ca_support import serving
-from furnished import ELSEWHERE, FILES, FRAGMENTS, HALFWAY, PAGES, Furnished, furnished
+from furnished import ELSEWHERE, FILES, FRAGMENTS, HALFWAY, PAGES, Furnished
 from markup import faults
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext
@@ -34,17 +34,6 @@ class Visit(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name} at {self.address}"
-
-
-@pytest.fixture(scope="module")
-def desk(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
-    with furnished(migrated_sqlite, tmp_path_factory.mktemp("furnished")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def people(desk: Furnished) -> dict[str, Browser]:
-    return desk.people()
 
 
 def visits(desk: Furnished, people: dict[str, Browser]) -> Iterator[Visit]:
@@ -99,7 +88,9 @@ SEEN_ELSEWHERE = {"styleguide.styleguide"}
 """What test_styleguide_templates.py looks at in a browser."""
 ALWAYS = ("long", "wildcard")
 """Certificates whose pages are looked at whatever else was seen: their names are the longest."""
-ROLES = {"Nobody": None, HALFWAY: None, "Alice": "customer", "Bob": "customer", "Rita": "reviewer", "Ada": "admin"}
+ROLES = {"Nobody": None, HALFWAY: None, "Alice": "customer", "Bob": "customer", "Rita": "reviewer", "Ada": "admin"} | {
+    "Olga": "customer"
+}
 MINUTE = 60_000
 """Milliseconds that a browser on a busy machine may take for a page."""
 

@@ -28,6 +28,7 @@ from certlifecycle import (
     Money,
     Permission,
     RefundPolicy,
+    Right,
     Role,
     State,
     advance,
@@ -39,7 +40,7 @@ from certlifecycle import (
     verdict,
 )
 from certlifecycle.strategies import cases
-from certlifecycle.testing import ADA, ALICE, CHARLIE, RITA, ROBIN, handed_in
+from certlifecycle.testing import ADA, ALICE, CHARLIE, DORA, LEO, PIA, RITA, ROBIN, handed_in
 
 PAID = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ISSUED = PAID + timedelta(days=1)
@@ -51,6 +52,9 @@ ACTORS = (
     RITA,
     ROBIN,
     ADA,
+    DORA,
+    PIA,
+    LEO,
     SYSTEM,
     Actor(ALICE.id, Role.REVIEWER, "Alice, who became a reviewer"),
     Actor(ROBIN.id, Role.CUSTOMER, "Robin, who buys for himself"),
@@ -168,7 +172,8 @@ def test_the_policy_and_the_owner_s_right_to_apply_are_the_same_thing(state):
             assert not answer.eligible
 
 
-APPROVALS = ((), (RITA.id,), (ROBIN.id,), (RITA.id, ROBIN.id))
+BOTH = {Right.DECIDE, Right.PAY}
+APPROVALS = ((), (RITA,), (ROBIN,), (RITA, ROBIN), (DORA,), (DORA, PIA))
 
 
 @pytest.mark.parametrize("amount", [LIMIT - 1, LIMIT, LIMIT + 1, None])
@@ -179,16 +184,22 @@ def test_asking_and_firing_agree_about_two_reviewers(machine, amount, applicant)
         facts = replace(
             facts_in(State.REFUND_REQUESTED, State.REVOKED),
             applicant_id=applicant.id,
-            approvals=approvals,
+            approvals=tuple(one.id for one in approvals),
+            payers=tuple(one.id for one in approvals if Right.PAY in one.rights),
             refund_minor=amount,
         )
         said = agree(machine, Case(actor, facts, REVOKED, policy, **handed_in(event)), event)
         if event is Event.APPROVE_REFUND:
-            is_free = actor.id not in (ALICE.id, applicant.id, *approvals)
-            assert said.allowed == (actor.role in (Role.REVIEWER, Role.ADMIN) and is_free)
+            is_staff = actor.role in (Role.REVIEWER, Role.ADMIN)
+            is_free = actor not in approvals and actor.id not in (ALICE.id, applicant.id)
             # A refund that does not say its amount is the whole 268.00 CNY, and above the limit.
-            waits = not approvals and amount in (LIMIT + 1, None)
-            assert said.target is (State.REFUND_REQUESTED if waits else State.REFUND_APPROVED)
+            is_large = amount in (LIMIT + 1, None)
+            together = set(actor.rights).union(*(one.rights for one in approvals))
+            is_enough = len(approvals) >= 1 or (not is_large and actor.rights >= BOTH)
+            may = Right.DECIDE in actor.rights if not approvals else bool(actor.rights) and together == BOTH
+            assert said.allowed == (is_staff and is_free and may)
+            if said.allowed:
+                assert said.target is (State.REFUND_APPROVED if is_enough else State.REFUND_REQUESTED)
 
 
 HANDED = ("", " ", "superseded", "certificateHold", "An example's reason.")

@@ -90,6 +90,52 @@ def test_a_reviewer_cannot_verify_a_certificate_of_their_own(certificate_in, eve
     assert certificate.explain(event, ROBIN, reason="Fine.").allowed
 
 
+def test_a_certificate_of_an_organisation_is_every_members_and_nobody_elses(certificate_in):
+    certificate = certificate_in(State.PENDING)
+    certificate.facts = replace(certificate.facts, organisation_id="example")
+    member, former = Actor("mary", Role.CUSTOMER, organisation_id="example"), ALICE
+    assert certificate.explain(Event.REQUEST_REFUND, member).offered
+    assert why_not(certificate, Event.REQUEST_REFUND, former, reason="Not needed.") == [
+        "This certificate belongs to somebody else."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        (State.SUBMITTED, Event.VERIFY),
+        (State.SUBMITTED, Event.FAIL_VERIFICATION),
+        (State.REFUND_REQUESTED, Event.APPROVE_REFUND),
+        (State.REFUND_REQUESTED, Event.REJECT_REFUND),
+    ],
+)
+def test_nobody_decides_on_what_belongs_to_their_own_organisation(certificate_in, state, event):
+    certificate = certificate_in(state)
+    certificate.facts = replace(certificate.facts, organisation_id="example")
+    for role in (Role.REVIEWER, Role.ADMIN):
+        insider = Actor("mary", role, organisation_id="example")
+        assert why_not(certificate, event, insider, reason="Fine.") == [
+            "Nobody decides on what belongs to their own organisation. Somebody from outside it has to."
+        ]
+        for outsider in (Actor("mary", role), Actor("mary", role, organisation_id="another")):
+            assert certificate.explain(event, outsider, reason="Fine.").allowed
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "said"),
+    [
+        (State.SUBMITTED, Event.VERIFY, "Nobody decides on a certificate of their own."),
+        (State.REFUND_REQUESTED, Event.APPROVE_REFUND, "Nobody decides on a refund of their own."),
+    ],
+)
+def test_whoever_paid_decides_as_little_as_the_customer(certificate_in, state, event, said):
+    """Also when somebody else looks after the certificate by now: the money goes back to whoever paid."""
+    certificate = certificate_in(state)
+    certificate.facts = replace(certificate.facts, payer_id=ROBIN.id)
+    assert why_not(certificate, event, ROBIN) == [said]
+    assert certificate.explain(event, RITA).allowed
+
+
 def test_the_same_reviewer_cannot_be_both_reviewers(certificate_in):
     certificate = certificate_in(State.REFUND_REQUESTED, policy=TWO_REVIEWERS)
     certificate.fire(Event.APPROVE_REFUND, RITA)

@@ -74,10 +74,18 @@ def test_a_session_stands_until_it_is_ended(url: str, ask: Callable[..., bool]) 
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE account SET role = 'customer' WHERE role = 'reviewer'")
     assert not ask("c", RITA, REVIEW), "no longer a reviewer"
-    assert ask("c", RITA)
+    assert not ask("c", RITA), "somebody else's certificates"
+    assert ask("c", RITA, (f"customer:{RITA}",))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE account SET organisation_id = 'o' WHERE role = 'customer'")
+    assert not ask("c", RITA, (f"customer:{RITA}",)), "what was theirs is their organisation's"
+    assert ask("c", RITA, ("customer:o",))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE account SET organisation_id = NULL")
+    assert not ask("c", RITA, ("customer:o",)), "no longer a member"
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE account SET disabled_at = CURRENT_TIMESTAMP")
-    assert not ask("c", RITA), "disabled"
+    assert not ask("c", RITA, (f"customer:{RITA}",)), "disabled"
     engine.dispose()
 
 

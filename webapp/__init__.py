@@ -89,6 +89,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.certificates.views import blueprint as certificates
     from webapp.figures.views import blueprint as figures
     from webapp.glossary.views import blueprint as glossary
+    from webapp.goodwill.views import blueprint as goodwill
     from webapp.help.views import blueprint as help_pages
     from webapp.home.views import home
     from webapp.jobs.routes import blueprint as jobs
@@ -96,11 +97,15 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.mail.views import blueprint as mail
     from webapp.mail.views import development, unsubscribing
     from webapp.ordering.views import blueprint as ordering
+    from webapp.organisations.coming import blueprint as coming
+    from webapp.organisations.links import OneTimeLinks
+    from webapp.organisations.views import blueprint as organisation
     from webapp.outbox.views import blueprint as outbox
     from webapp.payments.notifications import Inbox
     from webapp.payments.notifications import blueprint as make_notifications
     from webapp.payments.payouts import waking
     from webapp.payments.views import blueprint as payments
+    from webapp.people.views import blueprint as people
     from webapp.refunds.views import blueprint as refunds
     from webapp.review.routes import blueprint as review
 
@@ -113,8 +118,13 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     set_up_provider(app, parts)
     for one in (preferences, security, factors, passkeys, recovery, provider):
         app.register_blueprint(one)
+    app.extensions["one_time_links"] = OneTimeLinks(parts.settings.secret_key, parts.settings.secret_key_fallbacks)
+    app.register_blueprint(organisation)
+    app.register_blueprint(coming)
     app.register_blueprint(figures)
     app.register_blueprint(audit)
+    app.register_blueprint(people)
+    app.register_blueprint(goodwill)
     app.register_blueprint(help_pages)
     # Mail programs post here, without a session and without our forms (RFC 8058).
     csrf.exempt(unsubscribing)

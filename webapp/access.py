@@ -117,10 +117,10 @@ def is_repeated(late: Superseded, event: Event) -> bool:
 
 
 def visible_to(viewer: Account) -> ColumnElement[bool]:
-    """The certificates somebody may see: customers their own, reviewers all."""
+    """The certificates somebody may see: customers their own and their organisation's, reviewers all."""
     if viewer.role in REVIEWERS:
         return true()
-    return col(Certificate.customer_id) == viewer.id
+    return col(Certificate.holder_id) == viewer.holder_id
 
 
 def install(app: Flask) -> None:
@@ -133,6 +133,7 @@ def install(app: Flask) -> None:
         g.stage = None
         g.session_key = None
         g.signed_in_at = None
+        g.proved_at = None
         view = app.view_functions.get(request.endpoint or "")
         if view is None or request.endpoint == "static":
             return None
@@ -163,6 +164,7 @@ def _recognise(token: str) -> None:
         return
     row, who = found
     g.session_key = row.token_hash
+    g.proved_at = row.proved_at or row.created_at
     if row.stage is not Stage.COMPLETE:
         g.arriving, g.stage = who, row.stage
         return

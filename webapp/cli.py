@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from certlifecycle import SYSTEM, Money, MoneyError, Role
 from webapp.access import parts
@@ -21,6 +21,8 @@ from webapp.demo import DemoRefused, load_demo
 from webapp.desk import By
 from webapp.importing import BadRow, import_orders
 from webapp.migrating import migrate as migrate_database
+from webapp.organisations import members
+from webapp.organisations.models import Organisation
 from webapp.parts import passphrase_of
 from webapp.payments.ledger import CASH, transfer, wallet
 
@@ -69,8 +71,9 @@ def demo() -> None:
 @click.argument("email")
 @click.option("--name", required=True, help="The name that others see.")
 @click.option("--role", type=click.Choice(["customer", "reviewer", "admin"]), default="customer")
+@click.option("--organisation", help="Whom they share certificates with; founded, with them as owner, if it is new.")
 @click.password_option(help="At least twelve characters.")
-def add_account(email: str, name: str, role: str, password: str) -> None:
+def add_account(email: str, name: str, role: str, organisation: str | None, password: str) -> None:
     """Add somebody who can sign in."""
     match weakness(password, (email, name, parts().settings.shop_name)):
         case Weakness.SHORT:
@@ -94,9 +97,26 @@ def add_account(email: str, name: str, role: str, password: str) -> None:
             record(
                 session, AuditKind.ACCOUNT_ADDED, COMMAND_LINE, at, subject=account.email, account=account.id, role=role
             )
+            if organisation is not None:
+                _let_join(session, account, organisation.strip())
     except IntegrityError:
         raise click.ClickException(f"There is an account for {email} already.") from None
     click.echo(f"{name} can sign in as {role}.")
+
+
+def _let_join(session: Session, account: Account, name: str) -> None:
+    now = parts().desk.clock()
+    if len(name) < 2:
+        raise click.ClickException("The organisation needs a name.")
+    known = session.exec(
+        select(Organisation).where(Organisation.name == name, col(Organisation.closed_at).is_(None)).limit(2)
+    ).all()
+    if len(known) > 1:
+        raise click.ClickException(f"There are several organisations called {name}: let an owner invite them.")
+    if known:
+        members.join(session, known[0], account, COMMAND_LINE, now)
+    else:
+        members.found(session, account, name, COMMAND_LINE, now)
 
 
 @desk.command("top-up")

@@ -50,6 +50,7 @@ def install(app: Flask) -> None:
             "jobs_under_way": [] if wants_fragment() else jobs_under_way(viewer),
             "live_url": live_url(viewer),
             "live_ticket_url": url_for("live.renew_ticket"),
+            "proof_minutes": parts().settings.sign_in.proof_minutes,
         }
 
 
@@ -59,7 +60,7 @@ def live_url(viewer: Account | None) -> str | None:
     if viewer is None or since is None:
         return None
     settings = parts().settings
-    topic = "review" if viewer.role in REVIEWERS else f"customer:{viewer.id}"
+    topic = "review" if viewer.role in REVIEWERS else f"customer:{viewer.holder_id}"
     ticket = issue_ticket(
         settings.secret_key,
         session_key=g.session_key,
@@ -95,6 +96,7 @@ def navigation(viewer: Account | None, subject: str) -> list[NavItem]:
                 places.append((_("Payments"), "payments.overview", None))
                 places.append((_("Outbox"), "outbox.outbox", how_much_is_stuck(session)))
                 places.append((_("Audit trail"), "audit.trail", None))
+                places.append((_("People"), "people.overview", None))
     else:
         places = [
             (_("Home"), "home", None),

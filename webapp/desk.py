@@ -7,11 +7,10 @@ who did what and when.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, insert, select, update
 
 from certlifecycle import (
@@ -28,15 +27,16 @@ from certlifecycle import (
     may_do,
     verdict,
 )
-from webapp.audit.chain import HISTORY, link
 from webapp.certificates.facts import approvals_of, facts_of, latest_refund, policy_for
 from webapp.certificates.models import RETRY, Certificate, Channel, History, PaymentMethod, Purchase
 from webapp.columns import new_id
 from webapp.db import Database, rows_changed
-from webapp.due import WORK_DUE_IN, DueWork
+from webapp.due import WORK_DUE_IN
 from webapp.errors import DeskError, Forbidden, NotFound, NothingDue, Superseded
+from webapp.organisations.standing import as_of_now, holders_of
 from webapp.recording import Change, Handed, evidence_of, record
 from webapp.refunds.models import Refund, RefundApproval
+from webapp.telling import Telling
 from webapp.wording import _
 from webapp.work import Work
 
@@ -79,7 +79,17 @@ class Opening:
     names: list[str]
 
 
-class Desk(DueWork):
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What changes beside the state, and as what the history tells it: one of :data:`BESIDE`."""
+
+    event: str
+    columns: Mapping[str, Any]
+    reason: str
+    facts: dict[str, Any]
+
+
+class Desk(Telling):
     """The door. ``payable`` are the payment methods that a gateway is connected for."""
 
     def __init__(
@@ -163,6 +173,7 @@ class Desk(DueWork):
         also: Also | None,
     ) -> Certificate:
         with self.database.writing() as session:
+            by = replace(by, actor=as_of_now(session, by.actor))
             file = self.open_file(session, certificate_id)
             before = file.certificate
             if version is not None and version != before.version:
@@ -195,6 +206,7 @@ class Desk(DueWork):
         certificate = Certificate(
             purchase_id=purchase.id,
             customer_id=purchase.customer_id,
+            holder_id=holders_of(session, [purchase.customer_id])[purchase.customer_id],
             domain=domain,
             names=names,
             state=State.PENDING,
@@ -216,11 +228,13 @@ class Desk(DueWork):
         if not orders:
             return
         now = self.clock()
+        holders = holders_of(session, (one.purchase["customer_id"] for one in orders))
         certificates = [
             {
                 "id": new_id(),
                 "purchase_id": one.purchase["id"],
                 "customer_id": one.purchase["customer_id"],
+                "holder_id": holders[one.purchase["customer_id"]],
                 "domain": one.domain,
                 "names": one.names,
                 "state": State.PENDING,
@@ -237,10 +251,11 @@ class Desk(DueWork):
             self._history(row["id"], row["customer_id"], _began(by), None, State.PENDING, by, {"order": number})
             for row, number in zip(certificates, (one.purchase["number"] for one in orders), strict=True)
         ]
-        statement = insert(History).returning(
-            col(History.id), col(History.certificate_id), col(History.customer_id), sort_by_parameter_order=True
+        statement = insert(History).returning(col(History.id), sort_by_parameter_order=True)
+        ids = session.execute(statement, told).scalars().all()
+        self._announce(
+            session, [(key, row["id"], row["holder_id"]) for key, row in zip(ids, certificates, strict=True)]
         )
-        self._announce(session, session.execute(statement, told).all())
 
     def retry(self, certificate_id: str, by: By, reason: str, *, version: int) -> Certificate:
         """Have what is due tried again at once because an administrator asks for it; return the certificate.
@@ -252,11 +267,12 @@ class Desk(DueWork):
         Raises :class:`~webapp.errors.NothingDue` when there is nothing to try, :class:`~webapp.errors.Superseded` when
         the page that was looked at is out of date, :class:`~webapp.errors.Forbidden`, :class:`~webapp.errors.NotFound`.
         """
-        if by.actor.role is not Role.ADMIN:
-            raise Forbidden(_("Only an administrator can have work tried again."))
         if not reason.strip():
             raise DeskError(_("A retry needs a reason."), _("Say why it should work now."))
         with self.database.writing() as session:
+            by = replace(by, actor=as_of_now(session, by.actor))
+            if by.actor.role is not Role.ADMIN:
+                raise Forbidden(_("Only an administrator can have work tried again."))
             file = self.open_file(session, certificate_id)
             before, state = file.certificate, State(file.certificate.state)
             if before.version != version:
@@ -281,6 +297,28 @@ class Desk(DueWork):
             self._tell(session, before, RETRY, state, by, reason.strip(), facts)
             self.enqueue_due(session, before)
         return before
+
+    def amend(self, certificate_id: str, by: By, make: Callable[[File, Case], Amendment]) -> Certificate:
+        """Change something beside the state, and return the certificate as it is then.
+
+        ``make`` is told how things stand and says what is to change, or raises why nothing may. It is asked anew when
+        somebody else was faster, so that it always judges what the change is written upon. Like every change it
+        leaves a history row and a version; as it decides nothing about the certificate, nobody's page is out of date
+        by it (see :meth:`fire`). Raises :class:`~webapp.errors.NotFound`.
+        """
+        while True:
+            with self.database.writing() as session:
+                by = replace(by, actor=as_of_now(session, by.actor))
+                file = self.open_file(session, certificate_id)
+                before = file.certificate
+                made = make(file, self.case(file, by.actor, self.clock()))
+                as_read = (col(Certificate.id) == before.id, col(Certificate.version) == before.version)
+                changed = update(Certificate).where(*as_read).values(version=before.version + 1, **made.columns)
+                # Somebody else may have been faster since it was read; then it is looked at again.
+                if rows_changed(session.exec(changed.execution_options(synchronize_session=False))) == 1:
+                    session.refresh(before)
+                    self._tell(session, before, made.event, State(before.state), by, made.reason, made.facts)
+                    return before
 
     # Inside
 
@@ -317,78 +355,6 @@ class Desk(DueWork):
             .execution_options(synchronize_session=False)
         )
         return rows_changed(result) == 1
-
-    def _tell(
-        self,
-        session: Session,
-        certificate: Certificate,
-        event: str,
-        came_from: State | None,
-        by: By,
-        reason: str,
-        facts: dict[str, Any],
-    ) -> None:
-        state = State(certificate.state)
-        row = History(
-            **self._history(certificate.id, certificate.customer_id, event, came_from, state, by, facts, reason)
-        )
-        session.add(row)
-        session.flush()
-        self._announce(session, [(row.id, row.certificate_id, row.customer_id)])
-
-    def _history(
-        self,
-        certificate_id: str,
-        customer_id: str,
-        event: str,
-        came_from: State | None,
-        state: State,
-        by: By,
-        facts: dict[str, Any],
-        reason: str = "",
-    ) -> dict[str, Any]:
-        return {
-            "certificate_id": certificate_id,
-            "customer_id": customer_id,
-            "refund_id": facts.get("refund"),
-            "event": event,
-            "from_state": came_from,
-            "to_state": state,
-            "actor_id": by.actor.id,
-            "actor_role": Role(by.actor.role),
-            "actor_name": by.actor.name,
-            "reason": reason,
-            "facts": facts,
-            "channel": by.channel,
-            "address": by.address,
-            "at": self.clock(),
-        }
-
-    def _announce(self, session: Session, rows: Sequence[Sequence[Any]]) -> None:
-        link(session, HISTORY, [row[0] for row in rows])
-        if self.database.is_sqlite:
-            # The hub sees the commit itself.
-            return
-        # The notifications leave with the commit or not at all.
-        messages = [f"{history_id}:{certificate_id}:{customer_id}" for history_id, certificate_id, customer_id in rows]
-        statement = "SELECT pg_notify('desk', message) FROM unnest(CAST(:messages AS text[])) AS message"
-        session.execute(sa.text(statement), {"messages": messages})
-
-    def _decisions_since(self, session: Session, certificate_id: str, version: int) -> list[History]:
-        return [row for row in self._rows_since(session, certificate_id, version) if row.event != RETRY]
-
-    def _rows_since(self, session: Session, certificate_id: str, version: int) -> list[History]:
-        # Each row stands for one version: the first history row made version 1.
-        rows = session.exec(
-            select(History)
-            .where(History.certificate_id == certificate_id)
-            .order_by(col(History.id))
-            .offset(max(version, 0))
-        ).all()
-        for row in rows:
-            # They outlive the transaction, which is rolled back.
-            session.expunge(row)
-        return list(rows)
 
 
 def _began(by: By) -> str:

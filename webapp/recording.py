@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy.sql.dml import UpdateBase
 from sqlmodel import SQLModel, col, update
 
-from certlifecycle import Case, Event, RevocationReason, State, verdict
+from certlifecycle import Case, Event, RevocationReason, Right, State, verdict
 from certlifecycle.calendar import promised_dates
 from webapp.certificates.models import Certificate, PaymentMethod, Purchase
 from webapp.columns import new_id
@@ -194,7 +194,8 @@ def _request_refund(cert: Certificate, purchase: Purchase, change: Change) -> Re
         # The number is for people; it is part of the id, so that it needs no counter.
         number=f"R{case.now:%y%m%d}-{identity[:8].upper()}",
         certificate_id=cert.id,
-        customer_id=cert.customer_id,
+        customer_id=purchase.customer_id,
+        holder_id=cert.holder_id,
         applicant_id=case.actor.id,
         origin=origin,
         reason_code=application.reason_code,
@@ -239,6 +240,7 @@ def _approve_refund(_cert: Certificate, _purchase: Purchase, change: Change) -> 
         reviewer_id=change.case.actor.id,
         reviewer_name=change.case.actor.name,
         at=change.case.now,
+        may_pay=change.case.actor.has(Right.PAY),
     )
     if change.target is State.REFUND_APPROVED:
         refund.outcome = Outcome.APPROVED

@@ -11,6 +11,7 @@ from webapp.domaincontrol.models import DomainControl
 from webapp.jobs.models import Job, JobChunk, JobItem
 from webapp.live.models import LiveSignal
 from webapp.mail.models import Mail, MailCursor, MailDecision, MailPreference
+from webapp.organisations.models import Invitation, Note, Organisation, Registration
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
 from webapp.payments.models_books import DailyComparison, DailyDifference, PaymentAct
 from webapp.payments.models_outside import (
@@ -47,6 +48,7 @@ __all__ = [
     "DailyDifference",
     "DomainControl",
     "History",
+    "Invitation",
     "Job",
     "JobChunk",
     "JobItem",
@@ -57,6 +59,8 @@ __all__ = [
     "MailCursor",
     "MailDecision",
     "MailPreference",
+    "Note",
+    "Organisation",
     "PayerAccount",
     "PaymentAct",
     "Payout",
@@ -65,6 +69,7 @@ __all__ = [
     "ReasonTemplate",
     "Refund",
     "RefundApproval",
+    "Registration",
     "ReviewClaim",
     "ReviewClaimEvent",
     "ReviewNote",

@@ -14,7 +14,7 @@ from certlifecycle.explain import (
     may_do,
     possible,
 )
-from certlifecycle.facts import Facts
+from certlifecycle.facts import Facts, Waiver
 from certlifecycle.machine import Case, CertificateLifecycle, Kind, Refusal
 from certlifecycle.money import Money, MoneyError
 from certlifecycle.policy import (
@@ -36,11 +36,13 @@ from certlifecycle.states import (
     REFUND_ORIGINS,
     REFUND_STATES,
     REVIEWERS,
+    RIGHTS,
     SYSTEM,
     Actor,
     Event,
     Mover,
     RevocationReason,
+    Right,
     Role,
     State,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "REFUND_ORIGINS",
     "REFUND_STATES",
     "REVIEWERS",
+    "RIGHTS",
     "SYSTEM",
     "Actor",
     "Basis",
@@ -72,11 +75,13 @@ __all__ = [
     "RefundPolicy",
     "Refusal",
     "RevocationReason",
+    "Right",
     "Role",
     "Rule",
     "Sentence",
     "State",
     "Verdict",
+    "Waiver",
     "advance",
     "deadline",
     "declared_transitions",

@@ -16,7 +16,7 @@ import statemachine as library
 from certlifecycle.facts import Facts
 from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, refundable, verdict
 from certlifecycle.sentences import Sentence, phrase, say
-from certlifecycle.states import REVIEWERS, Actor, RevocationReason, Role, State
+from certlifecycle.states import REVIEWERS, Actor, RevocationReason, Right, Role, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,13 @@ def _by(*roles: Role, denial: Sentence) -> Guard:
     )
 
 
+def _is_theirs(case: Case) -> bool:
+    """Whether a certificate is the actor's own: of an organisation's, every member's and nobody else's."""
+    if case.facts.organisation_id is not None:
+        return case.actor.organisation_id == case.facts.organisation_id
+    return case.actor.id == case.facts.customer_id
+
+
 # Who
 
 by_customer = _by(Role.CUSTOMER, denial=say("Only the customer can do this."))
@@ -122,29 +129,79 @@ own_certificate = _unless(
     Kind.WHO,
     "not_yours",
     "customers only their own",
-    lambda case: case.actor.role is not Role.CUSTOMER or case.actor.id == case.facts.customer_id,
+    lambda case: case.actor.role is not Role.CUSTOMER or _is_theirs(case),
     say("This certificate belongs to somebody else."),
 )
 not_own_certificate = _unless(
     Kind.WHO,
     "own_certificate",
     "never the certificate's own customer",
-    lambda case: case.actor.id != case.facts.customer_id,
+    lambda case: case.actor.id not in (case.facts.customer_id, case.facts.payer_id),
     say("Nobody decides on a certificate of their own."),
 )
 not_own_refund = _unless(
     Kind.WHO,
     "own_refund",
     "never the applicant",
-    lambda case: case.actor.id not in (case.facts.applicant_id, case.facts.customer_id),
+    lambda case: case.actor.id not in (case.facts.applicant_id, case.facts.customer_id, case.facts.payer_id),
     say("Nobody decides on a refund of their own."),
 )
-another_reviewer = _unless(
+not_own_organisation = _unless(
     Kind.WHO,
-    "already_approved_by_you",
-    "nobody approves twice",
-    lambda case: case.actor.id not in case.facts.approvals,
-    say("You have approved it already; this amount needs a second reviewer."),
+    "own_organisation",
+    "nobody of the same organisation",
+    lambda case: case.facts.organisation_id is None or case.actor.organisation_id != case.facts.organisation_id,
+    say("Nobody decides on what belongs to their own organisation. Somebody from outside it has to."),
+)
+
+
+def _may_pay(case: Case) -> bool:
+    return case.actor.has(Right.PAY) or bool(case.facts.payers)
+
+
+def _approved_by_you(case: Case) -> Refusal | None:
+    if case.actor.id not in case.facts.approvals:
+        return None
+    if _may_pay(case):
+        return Refusal(
+            "already_approved_by_you", say("You have approved it already; this amount needs a second reviewer.")
+        )
+    return Refusal(
+        "already_approved_by_you",
+        say("You have approved it already; somebody with the right to send money gives the second approval."),
+    )
+
+
+another_reviewer = _guard(Kind.WHO, "already_approved_by_you", "nobody approves twice", _approved_by_you)
+may_decide = _unless(
+    Kind.WHO,
+    "may_not_decide",
+    "reviewers only with the right to decide",
+    lambda case: case.actor.role not in REVIEWERS or case.actor.has(Right.DECIDE),
+    say("You may look at cases, but not decide them. Somebody with the right to decide does; administrators give it."),
+)
+
+
+def _undecided(case: Case) -> Refusal | None:
+    if not case.actor.has(Right.PAY):
+        return may_decide.refusal(case)
+    # The first approval is always given by somebody who may decide, so with one of them that has happened.
+    if case.actor.has(Right.DECIDE) or case.facts.approvals:
+        return None
+    return Refusal(
+        "nobody_has_decided",
+        say("You may send money, but not decide. Once somebody with the right to decide approved, it is your turn."),
+    )
+
+
+somebody_decides = _guard(Kind.WHO, "nobody_has_decided", "somebody with the right to decide", _undecided)
+somebody_pays = _unless(
+    Kind.WHO,
+    "nobody_may_pay",
+    "somebody with the right to send money",
+    # Whoever may not even decide, or has approved already, is told that, and not of somebody else's right as well.
+    lambda case: _may_pay(case) or not case.actor.has(Right.DECIDE) or case.actor.id in case.facts.approvals,
+    say("It is approved once. The second approval sends the money, so somebody with the right to send money gives it."),
 )
 
 # Rules
@@ -218,13 +275,24 @@ def came_from(origin: State) -> Guard:
     )
 
 
+def _at_most(case: Case) -> int:
+    waiver = case.facts.waiver
+    pays_all = waiver is not None and waiver.pays_all
+    return case.facts.paid.minor if pays_all else refundable(case.facts, case.policy).minor
+
+
 def needs_another_approval(case: Case) -> bool:
-    """Whether the policy asks for a second reviewer and nobody has approved yet."""
+    """Whether nobody has approved yet, and this approval needs a second beside it.
+
+    The policy asks for two above its amount. Below it, whoever may decide but not send money approves first as well:
+    their judgement is recorded, and somebody who may send money follows it or does not.
+    """
     limit = case.policy.two_reviewers_above_minor
     frozen = case.facts.refund_minor
     # Without a frozen amount the present one counts: not knowing it must not make one reviewer enough.
-    amount = refundable(case.facts, case.policy).minor if frozen is None else frozen
-    return limit is not None and amount > limit and not case.facts.approvals
+    amount = _at_most(case) if frozen is None else frozen
+    is_large = limit is not None and amount > limit
+    return not case.facts.approvals and (is_large or not case.actor.has(Right.PAY))
 
 
 first_of_two_approvals = _unless(
@@ -274,13 +342,17 @@ class CertificateLifecycle(library.StateMachine):
     # Verification and issue
     submit = submitted.from_(pending, failed, cond=[by_customer, own_certificate, with_csr])
     withdraw_submission = submitted.to(pending, cond=[by_customer, own_certificate])
-    verify = submitted.to(verified, cond=[by_reviewer_or_system, not_own_certificate, checks_suffice])
-    fail_verification = submitted.to(failed, cond=[by_reviewer_or_system, not_own_certificate, with_reason])
+    verify = submitted.to(
+        verified, cond=[by_reviewer_or_system, may_decide, not_own_certificate, not_own_organisation, checks_suffice]
+    )
+    fail_verification = submitted.to(
+        failed, cond=[by_reviewer_or_system, may_decide, not_own_certificate, not_own_organisation, with_reason]
+    )
     issue = verified.to(issued, cond=[by_system, with_certificate])
     refuse_issuance = verified.to(failed, cond=[by_system, with_reason])
 
     # Revocation
-    revoke = issued.to(revoking, cond=[by_customer_or_reviewer, own_certificate, with_revocation_reason])
+    revoke = issued.to(revoking, cond=[by_customer_or_reviewer, may_decide, own_certificate, with_revocation_reason])
     confirm_revocation = revoking.to(revoked, cond=by_system)
     refuse_revocation = revoking.to(issued, cond=[by_system, with_reason])
 
@@ -300,9 +372,29 @@ class CertificateLifecycle(library.StateMachine):
     # Above the policy's amount the first approval is recorded and the application keeps waiting; the second decides.
     approve_refund = refund_requested.to.itself(  # type: ignore[no-untyped-call]  # the library leaves it untyped
         internal=True,
-        cond=[by_reviewer, not_own_refund, another_reviewer, first_of_two_approvals],
-    ) | refund_requested.to(refund_approved, cond=[by_reviewer, not_own_refund, another_reviewer, deciding_approval])
-    reject_refund = refund_requested.to(rejected, cond=[by_reviewer, not_own_refund, with_reason])
+        cond=[
+            by_reviewer,
+            somebody_decides,
+            not_own_refund,
+            not_own_organisation,
+            another_reviewer,
+            first_of_two_approvals,
+        ],
+    ) | refund_requested.to(
+        refund_approved,
+        cond=[
+            by_reviewer,
+            somebody_decides,
+            somebody_pays,
+            not_own_refund,
+            not_own_organisation,
+            another_reviewer,
+            deciding_approval,
+        ],
+    )
+    reject_refund = refund_requested.to(
+        rejected, cond=[by_reviewer, may_decide, not_own_refund, not_own_organisation, with_reason]
+    )
     complete_refund = refund_approved.to(refunded, cond=[by_system, with_confirmation])
     return_refund = refund_approved.to(refund_requested, cond=[by_system, with_reason])
     keep_certificate = (

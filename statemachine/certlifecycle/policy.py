@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
-from certlifecycle.facts import Facts
+from certlifecycle.facts import Facts, Waiver
 from certlifecycle.money import Money
 from certlifecycle.sentences import Sentence, say
 from certlifecycle.states import REFUND_ORIGINS, State
@@ -189,6 +189,15 @@ class Rule(StrEnum):
     ALREADY_APPLIED = "already_applied"
     ALREADY_APPROVED = "already_approved"
     ALREADY_REFUNDED = "already_refunded"
+    EXCEPTION = "exception"
+    """The policy alone would have refused; two people made an exception."""
+
+
+WAIVABLE = frozenset({Rule.WINDOW_CLOSED, Rule.REVOKED_TOO_LATE, Rule.NOTHING_TO_PAY_BACK})
+"""Rules from which an exception can be made: those about time and about what is kept.
+
+What a certificate is at present is none of them: money never goes back for one that is still valid.
+"""
 
 
 class Outlook(StrEnum):
@@ -239,21 +248,34 @@ def deadline(facts: Facts, policy: RefundPolicy) -> datetime | None:
 def verdict(facts: Facts, now: datetime, policy: RefundPolicy = DEFAULT_POLICY) -> Verdict:
     """Answer whether a refund may be applied for at ``now``, by which rule, until when, and what to do if not.
 
+    An exception among the facts is heard only where the policy alone refuses by a rule that can be waived; the answer
+    then says by :attr:`Rule.EXCEPTION`, and by the names of the two who granted it, that it is one.
+
     Raises :class:`ValueError` for a naive ``now`` and for a refused refund without the state it came from.
     """
     if now.utcoffset() is None:
         raise ValueError("now must be a timezone-aware instant")
+    waiver = facts.waiver
+    if waiver is None:
+        return _answer(facts, now, policy, None)
+    plain = _answer(replace(facts, waiver=None), now, policy, None)
+    return _answer(facts, now, policy, waiver) if plain.rule in WAIVABLE and now <= waiver.until else plain
+
+
+def _answer(facts: Facts, now: datetime, policy: RefundPolicy, waiver: Waiver | None) -> Verdict:
     if facts.state is State.REJECTED:
         # A refused application may be made again exactly where a first one could be made.
         if facts.origin not in REFUND_ORIGINS:
             raise ValueError("a refused refund must say which state it came from")
-        return verdict(replace(facts, state=facts.origin), now, policy)
+        return _answer(replace(facts, state=facts.origin), now, policy, waiver)
 
-    until = deadline(facts, policy)
-    amount = refundable(facts, policy)
+    until = deadline(facts, policy) if waiver is None else waiver.until.astimezone(UTC)
+    amount = facts.paid if waiver is not None and waiver.pays_all else refundable(facts, policy)
 
     def answer(rule: Rule, outlook: Outlook, sentence: Sentence, next_step: Sentence | None = None) -> Verdict:
         eligible = outlook is Outlook.NOW
+        if waiver is not None and eligible:
+            rule, sentence = Rule.EXCEPTION, exceptionally(waiver)
         return Verdict(eligible, outlook, rule, sentence, until, next_step, amount, policy.version)
 
     match facts.state:
@@ -343,6 +365,17 @@ def verdict(facts: Facts, now: datetime, policy: RefundPolicy = DEFAULT_POLICY) 
                     say("No refund: its revocation was not confirmed by {deadline}.", deadline=until),
                 )
             return answer(Rule.REVOKED_IN_WINDOW, Outlook.NOW, granted(Rule.REVOKED_IN_WINDOW, until))
+
+
+def exceptionally(waiver: Waiver) -> Sentence:
+    """The sentence of a verdict that is an exception: until when, by whom, why."""
+    return say(
+        "Refundable until {deadline}, as an exception that {proposer} and {agreer} made: {reason}",
+        deadline=waiver.until,
+        proposer=waiver.proposed_by,
+        agreer=waiver.agreed_by,
+        reason=waiver.reason,
+    )
 
 
 def granted(rule: Rule, deadline: datetime | None) -> Sentence:

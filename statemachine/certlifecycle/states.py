@@ -23,13 +23,36 @@ REVIEWERS = frozenset({Role.REVIEWER, Role.ADMIN})
 """Who may decide for the vendor: an administrator can do what a reviewer can."""
 
 
+class Right(StrEnum):
+    """What somebody of the vendor's may do besides looking: the two halves of a refund, and all other decisions."""
+
+    DECIDE = "decide"
+    """Judge a case: verify, fail, refuse, revoke, and say that a refund is due."""
+    PAY = "pay"
+    """Let money leave the house: no refund is approved without somebody who may."""
+
+
+RIGHTS = frozenset(Right)
+"""All of them: what a reviewer has unless somebody took it away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody, or the desk itself, who fires an event. ``id`` is compared, ``name`` is only shown."""
+    """Somebody, or the desk itself, who fires an event. ``id`` is compared, ``name`` is only shown.
+
+    ``organisation_id`` is the organisation that they belong to, ``None`` for whoever is by themselves. ``rights`` count
+    for reviewers and administrators alone; whoever knows no rights gives them all.
+    """
 
     id: str
     role: Role
     name: str = ""
+    organisation_id: str | None = None
+    rights: frozenset[Right] = RIGHTS
+
+    def has(self, right: Right) -> bool:
+        """Whether this right is theirs."""
+        return right in self.rights
 
 
 SYSTEM = Actor("system", Role.SYSTEM, "The desk")

@@ -14,7 +14,10 @@ from certlifecycle.machine import Case
 from certlifecycle.money import Money
 from certlifecycle.policy import Basis, RefundPolicy
 from certlifecycle.states import REFUND_ORIGINS, REFUND_STATES, Actor, RevocationReason, Role, State
-from certlifecycle.testing import ALICE, CAST, RITA, ROBIN, CertificateUnderTest, Clock, certificate_in, handed_in
+from certlifecycle.testing import ALICE, CAST, DORA, RITA, ROBIN, CertificateUnderTest, Clock, certificate_in, handed_in
+
+ORGANISATION = "the organisation"
+"""The one that actors and certificates of these strategies belong to, where they belong to one."""
 
 _ZONES = ("UTC", "Asia/Shanghai", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu")
 
@@ -26,9 +29,10 @@ def instants() -> SearchStrategy[datetime]:
 
 
 def actors() -> SearchStrategy[Actor]:
-    """The cast of :mod:`certlifecycle.testing`, and Alice and Rita in each other's part."""
+    """The cast of :mod:`certlifecycle.testing`, Alice and Rita in each other's part, and members of an organisation."""
     turned = (Actor(ALICE.id, Role.REVIEWER), Actor(ALICE.id, Role.ADMIN), Actor(RITA.id, Role.CUSTOMER))
-    return st.sampled_from((*CAST, *turned))
+    members = (Actor("mary", Role.CUSTOMER, "Mary", ORGANISATION), Actor(ROBIN.id, Role.REVIEWER, "", ORGANISATION))
+    return st.sampled_from((*CAST, *turned, *members))
 
 
 def policies() -> SearchStrategy[RefundPolicy]:
@@ -58,6 +62,7 @@ def facts(draw: DrawFn) -> Facts:
     place = origin or state
     paid_at, issued_at, revoked_at = sorted(draw(st.lists(instants(), min_size=3, max_size=3)))
     minor = draw(st.integers(0, 50_000))
+    approvals = draw(st.sampled_from(((), (RITA.id,), (RITA.id, ROBIN.id), (DORA.id,)))) if origin else ()
     return Facts(
         state,
         customer_id=draw(st.sampled_from((ALICE.id, RITA.id))),
@@ -68,9 +73,12 @@ def facts(draw: DrawFn) -> Facts:
         revoked_at=revoked_at if place is State.REVOKED else None,
         origin=origin,
         applicant_id=draw(st.sampled_from((ALICE.id, ROBIN.id))) if origin else None,
-        approvals=draw(st.sampled_from(((), (RITA.id,), (RITA.id, ROBIN.id)))) if origin else (),
+        approvals=approvals,
+        payers=draw(st.sampled_from(((), approvals[:1]))),
         refund_minor=draw(st.integers(1, 50_000)) if origin else None,
         automatic_checks_suffice=draw(st.booleans()),
+        organisation_id=draw(st.sampled_from((None, None, ORGANISATION, "another"))),
+        payer_id=draw(st.sampled_from((None, ALICE.id, ROBIN.id))),
     )
 
 

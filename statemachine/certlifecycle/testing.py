@@ -16,8 +16,8 @@ from certlifecycle.explain import Permission, advance, declared_transitions, jud
 from certlifecycle.facts import Facts
 from certlifecycle.machine import Case
 from certlifecycle.money import Money
-from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, refundable, verdict
-from certlifecycle.states import SYSTEM, Actor, Event, RevocationReason, Role, State
+from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, verdict
+from certlifecycle.states import SYSTEM, Actor, Event, RevocationReason, Right, Role, State
 
 ALICE = Actor("alice", Role.CUSTOMER, "Alice")
 """The customer who owns the certificates, unless a test says otherwise."""
@@ -26,8 +26,14 @@ CHARLIE = Actor("charlie", Role.CUSTOMER, "Charlie")
 RITA = Actor("rita", Role.REVIEWER, "Rita")
 ROBIN = Actor("robin", Role.REVIEWER, "Robin")
 ADA = Actor("ada", Role.ADMIN, "Ada")
+DORA = Actor("dora", Role.REVIEWER, "Dora", rights=frozenset({Right.DECIDE}))
+"""A reviewer who judges and sends no money."""
+PIA = Actor("pia", Role.REVIEWER, "Pia", rights=frozenset({Right.PAY}))
+"""A reviewer who sends money and judges nothing."""
+LEO = Actor("leo", Role.REVIEWER, "Leo", rights=frozenset())
+"""A reviewer who only looks."""
 
-CAST = (ALICE, CHARLIE, RITA, ROBIN, ADA, SYSTEM)
+CAST = (ALICE, CHARLIE, RITA, ROBIN, ADA, DORA, PIA, LEO, SYSTEM)
 
 MORNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """Where a new :class:`Clock` stands: a Monday without a holiday near it."""
@@ -124,15 +130,19 @@ def facts_after(case: Case, event: Event, target: State) -> Facts:
                 origin=case.facts.origin if renewed else case.facts.state,
                 applicant_id=case.actor.id,
                 approvals=(),
-                refund_minor=refundable(case.facts, case.policy).minor,
+                payers=(),
+                refund_minor=verdict(case.facts, case.now, case.policy).amount.minor,
             )
         case Event.APPROVE_REFUND:
-            return replace(facts, approvals=(*case.facts.approvals, case.actor.id))
+            payers = (case.actor.id,) if case.actor.has(Right.PAY) else ()
+            return replace(
+                facts, approvals=(*case.facts.approvals, case.actor.id), payers=(*case.facts.payers, *payers)
+            )
         case Event.RETURN_REFUND:
             # The application is decided anew, so the old approvals have done their work.
-            return replace(facts, approvals=())
+            return replace(facts, approvals=(), payers=())
         case Event.WITHDRAW_REFUND | Event.KEEP_CERTIFICATE:
-            return replace(facts, origin=None, applicant_id=None, approvals=(), refund_minor=None)
+            return replace(facts, origin=None, applicant_id=None, approvals=(), payers=(), refund_minor=None)
         case _:
             return facts
 

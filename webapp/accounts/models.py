@@ -6,21 +6,28 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from certlifecycle import Actor, Role
+from certlifecycle import Actor, Right, Role
 from webapp.columns import UtcDateTime, new_id, words_of
 
 # Written for the database, so that a version that does not know the column can go on adding rows.
 UNSET = {"server_default": sa.text("''")}
+YES = {"server_default": sa.true()}
 
 
 class Account(SQLModel, table=True):
     """Somebody who can sign in. ``email`` is stored in lower case.
 
     ``language`` (BCP 47) and ``timezone`` (IANA) are their choice, empty where they have made none. For mails,
-    ``browser_language`` is the language in which they read the console when they last signed in.
+    ``browser_language`` is the language in which they read the console when they last signed in. ``may_decide`` and
+    ``may_pay`` are their rights while they are a reviewer or an administrator.
+
+    Whoever belongs to an organisation has its ``organisation_id`` and shares its certificates since ``joined_at``;
+    ``is_owner`` says that they decide who belongs to it. It is no foreign key, which SQLite could not have added
+    without copying the table; organisations are never deleted.
     """
 
     __tablename__ = "account"
+    __table_args__ = (sa.Index("ix_account_organisation", "organisation_id"),)
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     email: str = Field(max_length=254, unique=True)
@@ -32,11 +39,28 @@ class Account(SQLModel, table=True):
     language: str = Field(default="", max_length=35, sa_column_kwargs=UNSET)
     timezone: str = Field(default="", max_length=64, sa_column_kwargs=UNSET)
     browser_language: str = Field(default="", max_length=35, sa_column_kwargs=UNSET)
+    organisation_id: str | None = Field(default=None, max_length=32)
+    is_owner: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    joined_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    may_decide: bool = Field(default=True, sa_column_kwargs=YES)
+    may_pay: bool = Field(default=True, sa_column_kwargs=YES)
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What they may do for the shop, should their role be one that does anything for it."""
+        return frozenset(
+            right for right, given in ((Right.DECIDE, self.may_decide), (Right.PAY, self.may_pay)) if given
+        )
 
     @property
     def actor(self) -> Actor:
         """This person as the life cycle knows them."""
-        return Actor(self.id, Role(self.role), self.name)
+        return Actor(self.id, Role(self.role), self.name, self.organisation_id, self.rights)
+
+    @property
+    def holder_id(self) -> str:
+        """Whose certificates are this person's: their organisation's, else their own alone."""
+        return self.organisation_id or self.id
 
 
 class Stage(StrEnum):
@@ -50,7 +74,10 @@ class Stage(StrEnum):
 
 
 class WebSession(SQLModel, table=True):
-    """A signed-in browser. The browser holds the token, the desk only its hash, so a stolen table opens nothing."""
+    """A signed-in browser. The browser holds the token, the desk only its hash, so a stolen table opens nothing.
+
+    ``proved_at`` is when its person last showed who they are, after the sign-in with which it began.
+    """
 
     __tablename__ = "web_session"
     __table_args__ = (sa.Index("ix_web_session_account_id", "account_id"),)
@@ -68,6 +95,7 @@ class WebSession(SQLModel, table=True):
         sa_type=words_of(Stage, "web_session_stage"),
         sa_column_kwargs={"server_default": sa.text("'complete'")},
     )
+    proved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Act(StrEnum):

@@ -48,6 +48,7 @@ def begin(
         address=request.remote_addr or "",
         user_agent=request.user_agent.string[:300],
         stage=stage,
+        proved_at=now if stage is Stage.COMPLETE else None,
     )
     session.add(row)
     return token
@@ -75,6 +76,11 @@ def find(session: Session, token: str, settings: Settings, now: datetime) -> tup
 def touch(session: Session, key: str, now: datetime) -> None:
     """Keep the session from becoming idle."""
     session.exec(update(WebSession).where(col(WebSession.token_hash) == key).values(last_seen_at=now))
+
+
+def proved(session: Session, key: str, now: datetime) -> None:
+    """Note that whoever uses the session has shown again who they are."""
+    session.exec(update(WebSession).where(col(WebSession.token_hash) == key).values(proved_at=now))
 
 
 def end(session: Session, key: str, now: datetime) -> None:

@@ -40,8 +40,11 @@ class SecondFactor(StrEnum):
 class SignInSettings:
     """Who needs a second factor, and how often a sign-in may fail within ``limit_minutes`` before it has to wait.
 
+    ``proof_minutes`` is for how long it is believed that whoever sits at a browser is still who signed in there, where
+    that matters most.
+
     ``limit_storage`` is where failures are counted, as an address of the limits library: in this process's memory, or
-    in a Redis that all processes share.
+    in a Redis that all processes share. ``registration`` is whether people can make themselves an account.
     """
 
     second_factor: SecondFactor = SecondFactor.STAFF
@@ -52,6 +55,8 @@ class SignInSettings:
     limit_storage: str = "memory://"
     entrances: frozenset[Entrance] = frozenset({Entrance.PASSWORD, Entrance.PASSKEY})
     provider: ProviderSettings | None = None
+    registration: bool = False
+    proof_minutes: int = 10
 
 
 def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
@@ -66,6 +71,9 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
             raise SignInSettingError(f"{name} must be a whole number between 1 and {most}, not {raw[:40]!r}")
         return int(raw)
 
+    registration = text("REGISTRATION", "on" if demo else "off")
+    if registration not in ("on", "off"):
+        raise SignInSettingError(f"REGISTRATION must be on or off, not {registration[:40]!r}")
     wanted = text("SECOND_FACTOR", "off" if demo else "staff")
     if wanted not in set(SecondFactor):
         raise SignInSettingError(f"SECOND_FACTOR must be one of {', '.join(SecondFactor)}, not {wanted!r}")
@@ -81,7 +89,9 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
         limit_account=whole("SIGN_IN_LIMIT_ACCOUNT", 10, 1000),
         limit_address=whole("SIGN_IN_LIMIT_ADDRESS", 100, 1_000_000),
         limit_all=whole("SIGN_IN_LIMIT_ALL", 1000, 100_000_000),
+        registration=registration == "on",
         limit_storage=_storage(text("RATELIMIT_STORAGE_URI", "memory://")),
+        proof_minutes=whole("PROOF_MINUTES", 10, 24 * 60),
     )
 
 

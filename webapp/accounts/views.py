@@ -155,6 +155,7 @@ def sign_in_page(form: DeskForm, wanted: str | None = None) -> str:
         with_password=is_open(Entrance.PASSWORD),
         with_passkey=is_open(Entrance.PASSKEY),
         provider=settings.sign_in.provider if is_open(Entrance.OIDC) else None,
+        can_register=settings.sign_in.registration and is_open(Entrance.PASSWORD),
     )
 
 

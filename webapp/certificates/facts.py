@@ -1,10 +1,12 @@
 """From rows to what the life cycle wants to know."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session, col, select
 
-from certlifecycle import REFUND_STATES, Facts, RefundPolicy, State
+from certlifecycle import REFUND_STATES, Facts, RefundPolicy, State, Waiver
 from webapp.catalogue import suffices_automatically
 from webapp.certificates.models import Certificate, Purchase
 from webapp.refunds.models import Refund, RefundApproval
@@ -39,6 +41,8 @@ def facts_of(
     return Facts(
         state=State(certificate.state),
         customer_id=certificate.customer_id,
+        organisation_id=organisation_of(certificate.customer_id, certificate.holder_id),
+        payer_id=purchase.customer_id,
         paid_at=purchase.paid_at,
         paid=purchase.paid,
         voucher_minor=purchase.voucher_minor,
@@ -47,9 +51,29 @@ def facts_of(
         origin=State(refund.origin) if refund else None,
         applicant_id=refund.applicant_id if refund else None,
         approvals=tuple(one.reviewer_id for one in approvals),
+        payers=tuple(one.reviewer_id for one in approvals if one.may_pay),
         refund_minor=refund.amount_minor if refund else None,
         automatic_checks_suffice=suffices_automatically(purchase.product),
+        waiver=waiver_in(certificate.waiver),
     )
+
+
+def waiver_in(stored: Mapping[str, Any] | None) -> Waiver | None:
+    """The exception from the refund policy that stands on a certificate, once two people have agreed upon it."""
+    if stored is None or stored["agreed_by"] is None:
+        return None
+    return Waiver(
+        until=datetime.fromisoformat(stored["until"]),
+        proposed_by=stored["proposed_by"],
+        agreed_by=stored["agreed_by"],
+        reason=stored["reason"],
+        pays_all=stored["pays_all"],
+    )
+
+
+def organisation_of(customer_id: str, holder_id: str) -> str | None:
+    """The organisation whose a certificate is, ``None`` where it is its customer's alone."""
+    return None if holder_id in ("", customer_id) else holder_id
 
 
 def policy_for(refund: Refund | None, certificate: Certificate, present: RefundPolicy) -> RefundPolicy:

@@ -71,29 +71,35 @@ class Certificate(SQLModel, table=True):
     what kept the last attempt from finishing it, ``work_error`` what was said about that in detail, ``held_up`` what
     the customer is told of it, where it is for the customer to know, and ``failing_since`` the instant of the first
     failure of those that nothing better has followed yet.
-    ``submission_id`` names one submission toward the certificate authority.
+    ``submission_id`` names one submission toward the certificate authority. ``waiver`` is an exception from the refund
+    policy, proposed or granted (see :mod:`webapp.goodwill.granting`); ``waiver_proposed_at`` is set while it waits for
+    somebody to agree.
+
+    ``customer_id`` is the person who answers for it and gets the mails about it. ``holder_id`` is whose it is: the
+    organisation that this person belongs to, else the person. One comparison with it says who may see the certificate.
     """
 
     __tablename__ = "certificate"
     __table_args__ = (
-        sa.Index("ix_certificate_customer_created", "customer_id", "created_at", "id"),
+        sa.Index("ix_certificate_customer", "customer_id", "created_at", "id"),
+        sa.Index("ix_certificate_holder_created", "holder_id", "created_at", "id"),
         sa.Index("ix_certificate_created", "created_at", "id"),
         sa.Index("ix_certificate_state", "state", "state_since"),
         sa.Index("ix_certificate_expiry", "state", "not_after"),
-        # What the list is walked by: a customer's own certificates, and for reviewers everybody's.
-        sa.Index("ix_certificate_customer_domain", "customer_id", "domain", "not_after", "id"),
-        sa.Index("ix_certificate_customer_state", "customer_id", "state", "state_since", "id"),
-        sa.Index("ix_certificate_customer_state_created", "customer_id", "state", "created_at", "id", "issued_at"),
+        # What the list is walked by: a holder's own certificates, and for reviewers everybody's.
+        sa.Index("ix_certificate_holder_domain", "holder_id", "domain", "not_after", "id"),
+        sa.Index("ix_certificate_holder_state", "holder_id", "state", "state_since", "id"),
+        sa.Index("ix_certificate_holder_state_created", "holder_id", "state", "created_at", "id", "issued_at"),
         sa.Index("ix_certificate_state_created", "state", "created_at", "id", "issued_at"),
         # A tab has indexes of its own, in the orders of its list; those with the domain spare a search the rows.
-        _on_tab("ix_certificate_customer_unsigned", "issued_at IS NULL", "customer_id", "created_at", "id"),
-        _on_tab("ix_certificate_customer_signed", "issued_at IS NOT NULL", "customer_id", "created_at", "id"),
+        _on_tab("ix_certificate_holder_unsigned", "issued_at IS NULL", "holder_id", "created_at", "id"),
+        _on_tab("ix_certificate_holder_signed", "issued_at IS NOT NULL", "holder_id", "created_at", "id"),
         _on_tab("ix_certificate_unsigned", "issued_at IS NULL", "created_at", "id", "domain"),
         _on_tab("ix_certificate_signed", "issued_at IS NOT NULL", "created_at", "id", "domain"),
         _on_tab("ix_certificate_unsigned_domain", "issued_at IS NULL", "domain", "id"),
         _on_tab("ix_certificate_signed_domain", "issued_at IS NOT NULL", "domain", "id"),
-        _on_tab("ix_certificate_customer_issued", "issued_at IS NOT NULL", "customer_id", "issued_at", "id"),
-        _on_tab("ix_certificate_customer_expiry", "issued_at IS NOT NULL", "customer_id", "not_after", "id"),
+        _on_tab("ix_certificate_holder_issued", "issued_at IS NOT NULL", "holder_id", "issued_at", "id"),
+        _on_tab("ix_certificate_holder_expiry", "issued_at IS NOT NULL", "holder_id", "not_after", "id"),
         _on_tab("ix_certificate_issued", "issued_at IS NOT NULL", "issued_at", "id"),
         _on_tab("ix_certificate_not_after", "issued_at IS NOT NULL", "not_after", "id"),
         sa.Index(
@@ -101,6 +107,12 @@ class Certificate(SQLModel, table=True):
             "due_at",
             postgresql_where=sa.text("due_at IS NOT NULL"),
             sqlite_where=sa.text("due_at IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_certificate_waiver",
+            "waiver_proposed_at",
+            postgresql_where=sa.text("waiver_proposed_at IS NOT NULL"),
+            sqlite_where=sa.text("waiver_proposed_at IS NOT NULL"),
         ),
         sa.Index(
             "ix_certificate_failing",
@@ -147,6 +159,11 @@ class Certificate(SQLModel, table=True):
     held_up: str | None = Field(default=None, sa_type=sa.Text)
     hindrance: Hindrance | None = Field(default=None, sa_type=words_of(Hindrance, "certificate_hindrance"))
     failing_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # Empty only in what a version wrote that did not know it; a trigger fills it in.
+    holder_id: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": sa.text("''")})
+    # An exception from the refund policy
+    waiver: dict[str, Any] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
+    waiver_proposed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Channel(StrEnum):
@@ -162,13 +179,19 @@ class Channel(StrEnum):
 RETRY = "retry"
 """What the history calls an administrator's asking for due work to be tried again at once."""
 
+PROPOSE_EXCEPTION = "propose_exception"
+GRANT_EXCEPTION = "grant_exception"
+DECLINE_EXCEPTION = "decline_exception"
+BESIDE = frozenset({RETRY, PROPOSE_EXCEPTION, GRANT_EXCEPTION, DECLINE_EXCEPTION})
+"""What the history calls changes that move no state: nobody who decides from an older page comes too late by them."""
+
 
 class History(SQLModel, table=True):
     """One change: who, what, when, why, from where. Append-only; a database trigger refuses anything else.
 
     ``id`` orders what the desk tells the live hub; nothing outside the house ever sees it as a key. ``event`` is one of
-    the life cycle's events, ``order`` or ``import`` for the row with which a certificate begins, or :data:`RETRY`,
-    which changes no state.
+    the life cycle's events, ``order`` or ``import`` for the row with which a certificate begins, or one of
+    :data:`BESIDE`, which changes no state.
     """
 
     __tablename__ = "history"

@@ -29,7 +29,15 @@ from webapp.authorities.port import REASON_SENTENCES
 from webapp.authorities.settings import BUILTIN
 from webapp.certificates.actions import Action, actions, next_events
 from webapp.certificates.facts import facts_of
-from webapp.certificates.models import RETRY, Certificate, Channel, History, PaymentMethod
+from webapp.certificates.models import (
+    DECLINE_EXCEPTION,
+    PROPOSE_EXCEPTION,
+    RETRY,
+    Certificate,
+    Channel,
+    History,
+    PaymentMethod,
+)
 from webapp.certificates.names import display_name
 from webapp.certificates.path import Path, path_of
 from webapp.certificates.queries import customer_name, history_of
@@ -38,8 +46,9 @@ from webapp.domaincontrol.present import ControlView, control_view
 from webapp.due import WORK_DUE_IN
 from webapp.effects.patience import Patience
 from webapp.effects.words import hindered
+from webapp.goodwill.present import ExceptionView, exception_view
 from webapp.hindrances import Hindrance
-from webapp.payments.destination import BALANCE, Destination, destination, label_of
+from webapp.payments.destination import BALANCE, MEMBERS_BALANCE, Destination, destination, label_of
 from webapp.retelling import Stored
 from webapp.wording import ROLE_WORDS, Vocabulary, _, actor_name, happened, words
 
@@ -107,15 +116,19 @@ def mover_of(state: State, answer: Verdict) -> Mover:
     return Mover.NOBODY if state is State.REVOKED and answer.outlook is Outlook.NEVER else state.mover
 
 
-def account_words(label: str, viewer: Account) -> str:
-    """An account as this reader would call it: what is yours to the customer is the customer's to a reviewer."""
+def account_words(label: str, viewer: Account, payer_id: str) -> str:
+    """An account as this reader would call it: what is yours to whoever paid is theirs to everybody else."""
     if viewer.role in REVIEWERS and label == BALANCE:
         return _("the customer’s balance in this shop")
+    if label == BALANCE and viewer.id != payer_id:
+        return words().retell(MEMBERS_BALANCE)
     return words().retell(label)
 
 
-def refund_view(answer: Verdict, to: Destination, viewer: Account, now: datetime, policy: RefundPolicy) -> RefundView:
-    """What is shown of a verdict."""
+def refund_view(
+    answer: Verdict, to: Destination, viewer: Account, now: datetime, policy: RefundPolicy, payer_id: str
+) -> RefundView:
+    """What is shown of a verdict on what ``payer_id`` paid."""
     until = open_until(answer, now)
     return RefundView(
         outlook=answer.outlook,
@@ -126,7 +139,7 @@ def refund_view(answer: Verdict, to: Destination, viewer: Account, now: datetime
         rest=round(100 * min(1.0, (until - now) / policy.window)) if until else None,
         soon=until is not None and until - now <= SOON,
         amount=answer.amount,
-        destination=account_words(to.label, viewer),
+        destination=account_words(to.label, viewer, payer_id),
         is_elsewhere=to.changed,
     )
 
@@ -154,6 +167,10 @@ class Happening:
 def timeline(session: Session, certificate_id: str, viewer: Account | None = None) -> list[Happening]:
     """All that happened to a certificate, the latest first; ``viewer`` is called "You"."""
     return [happening(row, viewer) for row in history_of(session, certificate_id)]
+
+
+AMONG_REVIEWERS = frozenset({PROPOSE_EXCEPTION, DECLINE_EXCEPTION})
+"""What concerns the customer only once it came to something, so that nobody hopes for what is only spoken of."""
 
 
 def happening(row: History, viewer: Account | None) -> Happening:
@@ -297,6 +314,7 @@ class DetailsView:
     picture: Markup
     timeline: list[Happening]
     control: ControlView | None
+    exception: ExceptionView | None
 
 
 def details(session: Session, file: File, viewer: Account) -> DetailsView:
@@ -308,8 +326,8 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     answer = desk.verdict(certificate, purchase, file.refund)
     case = desk.case(file, viewer.actor, now)
     history = history_of(session, certificate.id)
-    happenings = [happening(row, viewer) for row in history]
     is_reviewer = viewer.role in REVIEWERS
+    happenings = [happening(row, viewer) for row in history if is_reviewer or row.event not in AMONG_REVIEWERS]
     visited = {one.state for one in happenings}
     control = domain_control(session, file, now)
     mover = mover_of(state, answer)
@@ -319,12 +337,13 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         # The desk and the certificate authority are at it.
         mover = Mover.SYSTEM
     origin = State(file.refund.origin) if file.refund else None
-    paid_with = account_words(label_of(PaymentMethod(purchase.payment_method), purchase.payment_account), viewer)
+    paid_by = label_of(PaymentMethod(purchase.payment_method), purchase.payment_account)
+    paid_with = account_words(paid_by, viewer, purchase.customer_id)
     return DetailsView(
         file=file,
         domain=display_name(certificate.domain),
         names=[display_name(name) for name in certificate.names],
-        customer=customer_name(session, file) if is_reviewer else None,
+        customer=customer_name(session, file) if is_reviewer or viewer.organisation_id else None,
         paid_with=paid_with[:1].upper() + paid_with[1:],
         state=state,
         mover=mover,
@@ -333,7 +352,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         problem=words().retell(certificate.problem or ""),
         trouble=_trouble(certificate, is_reviewer),
         trouble_detail=certificate.work_error if is_reviewer and certificate.due_at else None,
-        refund=refund_view(answer, destination_of(file, desk.payable), viewer, now, desk.policy),
+        refund=refund_view(answer, destination_of(file, desk.payable), viewer, now, desk.policy, purchase.customer_id),
         actions=actions(file, case, viewer),
         fingerprint=fingerprint_words(certificate.fingerprint) if certificate.fingerprint else None,
         revoked_because=revocation_words(certificate.revocation_reason) if certificate.revocation_reason else None,
@@ -342,6 +361,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         picture=Markup(svg(state, visited, next_events(case), origin=origin, word=words().show)),  # noqa: S704
         timeline=happenings,
         control=control,
+        exception=exception_view(file, case) if is_reviewer else None,
     )
 
 

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from certlifecycle import REFUND_STATES, Facts, Money, RefundPolicy, State
 from webapp.access import parts, visible_to
 from webapp.accounts.models import Account
+from webapp.certificates.facts import organisation_of, waiver_in
 from webapp.certificates.models import Certificate, History, Purchase
 from webapp.certificates.search import Place, Search, Tab
 from webapp.certificates.sorting import Segment, backwards, segments
@@ -60,6 +61,8 @@ class Listed(NamedTuple):
     voucher_minor: int
     currency: str
     customer_name: str
+    holder_id: str
+    waiver: dict[str, Any] | None = None
     refund: Refund | None = None
 
     @property
@@ -74,6 +77,8 @@ class Listed(NamedTuple):
             issued_at=self.issued_at,
             revoked_at=self.revoked_at,
             origin=State(self.refund.origin) if self.refund else None,
+            organisation_id=organisation_of(self.customer_id, self.holder_id),
+            waiver=waiver_in(self.waiver),
         )
 
 
@@ -100,6 +105,8 @@ _ROWS = (
                 Purchase.voucher_minor,
                 Purchase.currency,
                 Account.name,
+                Certificate.holder_id,
+                Certificate.waiver,
             )
         )
     )

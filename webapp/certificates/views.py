@@ -227,7 +227,7 @@ def _ask_for_reason(file: File, form: RevocationForm, news: str | None = None) -
     now = desk.clock()
     answer = present.after_revocation(file, now, desk.policy)
     to = destination(file.purchase, desk.payable)
-    refund = present.refund_view(answer, to, account(), now, desk.policy)
+    refund = present.refund_view(answer, to, account(), now, desk.policy, file.purchase.customer_id)
     return render_template(
         "certificates/revoke.html",
         file=file,

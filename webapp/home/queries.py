@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from certlifecycle import Basis, RefundPolicy, State
+from webapp.access import visible_to
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Purchase
 from webapp.certificates.queries import Listed, rows_where
@@ -67,7 +68,7 @@ def look(session: Session, owner: Account, now: datetime, policy: RefundPolicy) 
     """Look at one customer's certificates. Each kind is found by an index and bounded."""
     found = {kind: _few(session, owner, *wanted(now, policy)) for kind, wanted in WANTED.items()}
     keys = [row.id for rows in found.values() for row in rows]
-    mine = col(Certificate.customer_id) == owner.id
+    mine = visible_to(owner)
     state, ends = col(Certificate.state), col(Certificate.not_after)
     numbers = (counted(Certificate, mine, state == one, along=col(Certificate.created_at)) for one in State)
     soonest = sa.select(ends).where(mine, _ISSUED, ends > now).order_by(ends).limit(1)
@@ -129,7 +130,7 @@ def _expiring(now: datetime, _policy: RefundPolicy) -> Wanted:
     successor = (
         sa.select(col(later.id))
         .where(
-            col(later.customer_id) == Certificate.customer_id,
+            col(later.holder_id) == Certificate.holder_id,
             col(later.domain) == Certificate.domain,
             col(later.state) == State.ISSUED,
             col(later.not_after) > ends,

@@ -69,14 +69,14 @@ def _amount(head: str, minor: object, currency: object) -> Column:
 class Table:
     """A table that can be exported.
 
-    ``owner`` is whose a row is; ``at`` the instant that the dates of a filter are about; ``order`` what the rows are
+    ``holder`` is whose a row is; ``at`` the instant that the dates of a filter are about; ``order`` what the rows are
     read by, the last of which is unique; ``state`` what a filter by state is about and ``states`` what it can be.
     """
 
     name: str
     columns: tuple[Column, ...]
     source: sa.FromClause
-    owner: Element
+    holder: Element
     at: Element
     order: tuple[Element, ...]
     state: Element | None
@@ -128,7 +128,7 @@ CERTIFICATES = Table(
         _column("revocation_reason", Certificate.revocation_reason),
     ),
     _certificate,
-    _element(Certificate.customer_id),
+    _element(Certificate.holder_id),
     _element(Certificate.created_at),
     (_element(Certificate.created_at), _element(Certificate.id)),
     _element(Certificate.state),
@@ -161,7 +161,7 @@ REFUNDS = Table(
         _column("closed_at", Refund.closed_at),
     ),
     _refund,
-    _element(Refund.customer_id),
+    _element(Refund.holder_id),
     _element(Refund.applied_at),
     (_element(Refund.applied_at), _element(Refund.id)),
     _element(Refund.outcome),
@@ -187,7 +187,7 @@ HISTORY = Table(
         _column("facts", History.facts),
     ),
     _history,
-    _element(History.customer_id),
+    _element(Certificate.holder_id),
     _element(History.at),
     (_element(History.id),),
     None,

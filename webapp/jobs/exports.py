@@ -60,6 +60,8 @@ def start_export(
         "until": until.isoformat() if until else None,
         "state": state,
         "zone": zone,
+        # Whoever leaves an organisation takes no file of it along.
+        "holder": by.actor.organisation_id or by.actor.id,
     }
     return jobs.begin(Order(KIND, TITLES[table], parameters, once=once), by)
 
@@ -76,6 +78,8 @@ class Export:
         table = TABLES[job.parameters["table"]]
         if grip.account is None or grip.account.role not in table.roles:
             raise Halted(JobState.STOPPED, say("Stopped: this export is not for the role that your account has now."))
+        if not may_have(job, grip.account):
+            raise Halted(JobState.STOPPED, say("Stopped: you no longer belong to the organisation that this is about."))
         wanted = self._wanted(table, job, grip.account)
         if job.cursor is None:
             self._begin(grip, table, wanted)
@@ -129,7 +133,7 @@ class Export:
         # Nothing that is written from now on: otherwise a busy desk's export would never end.
         found = [table.at <= sa.literal(job.created_at, UtcDateTime())]
         if owner.role not in REVIEWERS:
-            found.append(table.owner == owner.id)
+            found.append(table.holder == owner.holder_id)
         zone = ZoneInfo(job.parameters["zone"])
         if since := job.parameters["since"]:
             found.append(table.at >= _midnight(date.fromisoformat(since), zone))
@@ -138,6 +142,12 @@ class Export:
         if job.parameters["state"] and table.state is not None and table.states is not None:
             found.append(table.state == table.states(job.parameters["state"]))
         return sa.and_(*found)
+
+
+def may_have(job: Job, owner: Account) -> bool:
+    """Whether an export is still its owner's to have: not what belongs to an organisation that they have left."""
+    holder = job.parameters.get("holder")
+    return owner.role in REVIEWERS or holder in (None, owner.id, owner.holder_id)
 
 
 def tables_for(role: Role) -> list[Table]:

@@ -6,11 +6,13 @@ from werkzeug.wrappers import Response as BaseResponse
 from webapp.access import account, by, parts
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
-from webapp.errors import NotFound
+from webapp.errors import Forbidden, NotFound
 from webapp.htmx import go_to, live_page, tagged
 from webapp.jobs import present, queries
 from webapp.jobs.blueprint import blueprint
 from webapp.jobs.book import file_of
+from webapp.jobs.exports import KIND as EXPORT
+from webapp.jobs.exports import may_have
 from webapp.wording import _
 
 
@@ -59,6 +61,8 @@ def file(job_id: str) -> Response:
         job = queries.job_of(session, job_id, account()).job
     if not present.has_file(job):
         raise NotFound(_("The file is not kept any more."), _("Have it made again."))
+    if job.kind == EXPORT and job.owner_id == account().id and not may_have(job, account()):
+        raise Forbidden(_("The file is about an organisation that you no longer belong to."), _("Have your own made."))
     with parts().database.writing() as session:
         at, name = parts().desk.clock(), job.file_name or ""
         record(session, AuditKind.JOB_FILE_FETCHED, by(), at, subject=name, job=job_id)

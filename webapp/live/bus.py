@@ -22,7 +22,7 @@ class Change:
 
     id: int
     certificate_id: str
-    customer_id: str
+    holder_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ async def follow(
         delay = min(delay * 2, longest_delay)
 
 
-def make_change(history_id: object, certificate_id: object, customer_id: object) -> Change:
+def make_change(history_id: object, certificate_id: object, holder_id: object) -> Change:
     """A change from what a row or a notification holds. Raises ValueError if it is malformed."""
-    return Change(int(str(history_id)), plain_id(certificate_id), plain_id(customer_id))
+    return Change(int(str(history_id)), plain_id(certificate_id), plain_id(holder_id))
 
 
 def make_signal(topic: str, name: str) -> Signal:
@@ -97,9 +97,9 @@ def make_signal(topic: str, name: str) -> Signal:
 
 
 def readable_changes(rows: Iterable[tuple[object, object, object]]) -> Iterator[Change]:
-    """The changes in rows of (id, certificate_id, customer_id).
+    """The changes in rows of (id, certificate_id, holder_id).
 
-    A row that names no certificate and customer in the expected form is reported and left out:
+    A row that names no certificate and holder in the expected form is reported and left out:
     it must not keep the others from being delivered.
     """
     for row in rows:

@@ -25,7 +25,11 @@ _KEEPALIVE = {
 }
 _SILENCE_SECONDS = 15.0
 _ANSWER_SECONDS = 5.0
-_NEWEST = "SELECT id, certificate_id, customer_id FROM history ORDER BY id DESC LIMIT %s"
+# Whose a certificate is can change, and its history cannot: it is told to whoever holds it now.
+_NEWEST = (
+    "SELECT h.id, h.certificate_id, coalesce(c.holder_id, h.customer_id)"
+    " FROM history h LEFT JOIN certificate c ON c.id = h.certificate_id ORDER BY h.id DESC LIMIT %s"
+)
 
 
 class PostgresSource:
@@ -73,7 +77,7 @@ def _read(notice: psycopg.Notify) -> Iterator[Change | Signal]:
 
 
 def _parts(payload: str) -> tuple[str, str, str]:
-    """``<history id>:<certificate id>:<customer id>``; anything else becomes a refused change."""
+    """``<history id>:<certificate id>:<holder id>``; anything else becomes a refused change."""
     history_id, _, rest = payload.partition(":")
-    certificate_id, _, customer_id = rest.partition(":")
-    return history_id, certificate_id, customer_id
+    certificate_id, _, holder_id = rest.partition(":")
+    return history_id, certificate_id, holder_id

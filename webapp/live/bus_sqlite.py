@@ -24,7 +24,11 @@ _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 0.1  # A recovery after a crash, a last writer's closing: rare and short.
 _BATCH = 200
 Row = tuple[int, object, object]
-_COLUMNS = "SELECT id, certificate_id, customer_id FROM history"
+# Whose a certificate is can change, and its history cannot: it is told to whoever holds it now.
+_COLUMNS = (
+    "SELECT h.id, h.certificate_id, coalesce(c.holder_id, h.customer_id)"
+    " FROM history h LEFT JOIN certificate c ON c.id = h.certificate_id"
+)
 
 
 class HistoryReplaced(Exception):
@@ -109,12 +113,12 @@ def _last_id(database: sqlite3.Connection) -> int:
 
 def _newest(database: sqlite3.Connection, limit: int) -> list[Row]:
     """The newest rows, the oldest of them first."""
-    return database.execute(f"{_COLUMNS} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()[::-1]
+    return database.execute(f"{_COLUMNS} ORDER BY h.id DESC LIMIT ?", (limit,)).fetchall()[::-1]
 
 
 def _newer(database: sqlite3.Connection, after: int) -> list[Row]:
     """The next rows after an id: a batch, so that no read transaction lasts long."""
-    return database.execute(f"{_COLUMNS} WHERE id > ? ORDER BY id LIMIT ?", (after, _BATCH)).fetchall()
+    return database.execute(f"{_COLUMNS} WHERE h.id > ? ORDER BY h.id LIMIT ?", (after, _BATCH)).fetchall()
 
 
 def _last_signal(database: sqlite3.Connection) -> int:

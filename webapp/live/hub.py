@@ -18,7 +18,7 @@ from webapp.live.bus import Change, Opened, Signal, Source, follow
 from webapp.live.connection import Connection
 from webapp.live.journal import Journal, RecentSignals
 from webapp.live.settings import HubSettings
-from webapp.live.tickets import CUSTOMER_PREFIX, REVIEW_TOPIC, Ticket, TicketRefused, read_ticket
+from webapp.live.tickets import CUSTOMER_PREFIX, MEMBERSHIP, REVIEW_TOPIC, Ticket, TicketRefused, read_ticket
 from webapp.live.viewers import StillAllowed
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class Hub:
         self._viewers = 0  # From the moment their ticket was read.
         self._places: defaultdict[str, int] = defaultdict(int)  # The same by account.
         self._audience: defaultdict[str, set[Connection]] = defaultdict(set)  # By topic.
+        self._checks: set[asyncio.Task[None]] = set()
         self._ready = False
         self._grace: asyncio.TimerHandle | None = None
 
@@ -148,16 +149,29 @@ class Hub:
             async for event in events:
                 if isinstance(event, Change):
                     if self._journal.add(event):
-                        self._publish(wire.change_frames(event), REVIEW_TOPIC, CUSTOMER_PREFIX + event.customer_id)
+                        self._publish(wire.change_frames(event), REVIEW_TOPIC, CUSTOMER_PREFIX + event.holder_id)
                         await asyncio.sleep(0)  # Lets the frames leave before more pile up.
                 elif isinstance(event, Signal):
                     self._signals.add(event)
                     self._publish(wire.signal_frame(event), event.topic)
+                    if event.name == MEMBERSHIP:
+                        self._ask_again(event.topic)
                 elif isinstance(event, Opened):
                     self._opened(event)
                 elif self._ready:
                     self._ready = False
                     self._grace = self._loop.call_later(self._settings.bus_grace, self._end_all)
+
+    def _ask_again(self, topic: str) -> None:
+        """Ask at once, and not at the next heartbeat, about everybody who follows a topic."""
+        for connection in self._audience.get(topic, ()):
+            check = self._loop.create_task(self._check(connection))
+            self._checks.add(check)
+            check.add_done_callback(self._checks.discard)
+
+    async def _check(self, connection: Connection) -> None:
+        if connection.ticket is not None and await self._standing(connection.ticket) is HTTPStatus.FORBIDDEN:
+            connection.end()
 
     def _publish(self, frames: bytes, *topics: str) -> None:
         for connection in set[Connection]().union(*(self._audience.get(topic, ()) for topic in topics)):

@@ -66,7 +66,7 @@ class Journal:
             after = (change for change in newest_first if change.id > since - self._overlap)
         missed: dict[str, Change] = {}
         for change in after:
-            if REVIEW_TOPIC in topics or CUSTOMER_PREFIX + change.customer_id in topics:
+            if REVIEW_TOPIC in topics or CUSTOMER_PREFIX + change.holder_id in topics:
                 missed.setdefault(change.certificate_id, change)
                 if len(missed) > at_most:
                     return None

@@ -14,6 +14,8 @@ from webapp.live.bus import plain_id
 
 REVIEW_TOPIC = "review"
 CUSTOMER_PREFIX = "customer:"
+MEMBERSHIP = "membership"
+"""The signal to a topic that somebody may have lost it: the hub asks again about all who follow it."""
 _SALT = "webapp.live.tickets"
 
 
@@ -36,18 +38,18 @@ class Ticket:
     since: int
 
 
-def customer_topic(account_id: str) -> str:
-    """The topic of all changes to one customer's certificates.
+def customer_topic(holder_id: str) -> str:
+    """The topic of all changes to the certificates of one customer, or of one organisation.
 
-    Raises ValueError when the text cannot be an account's id.
+    Raises ValueError when the text cannot be the id of either.
     """
-    return CUSTOMER_PREFIX + plain_id(account_id)
+    return CUSTOMER_PREFIX + plain_id(holder_id)
 
 
 def issue_ticket(secret: str, *, session_key: str, account_id: str, topics: Sequence[str], since: int) -> str:
     """Sign a ticket for the page being rendered; the text is safe in a URL.
 
-    Topics are ``customer:<account id>`` (see ``customer_topic``) and ``review`` (every change).
+    Topics are ``customer:<holder's id>`` (see ``customer_topic``) and ``review`` (every change).
     Raises ValueError for any other topic or a negative ``since``.
     """
     if since < 0:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import DateTime, bindparam, create_engine, text
 from sqlalchemy.engine import make_url
 
-from webapp.live.tickets import REVIEW_TOPIC
+from webapp.live.tickets import CUSTOMER_PREFIX
 
 StillAllowed = Callable[[str, str, Sequence[str]], Awaitable[bool]]
 
@@ -17,7 +17,7 @@ _THREADS = 4
 _REVIEWERS = frozenset({"reviewer", "admin"})
 # The present instant is bound as the column's type, so each database compares it in its own form.
 _QUERY = text(
-    "SELECT a.id, a.role FROM web_session s JOIN account a ON a.id = s.account_id"
+    "SELECT a.id, a.role, a.organisation_id FROM web_session s JOIN account a ON a.id = s.account_id"
     " WHERE s.token_hash = :key AND s.revoked_at IS NULL AND s.expires_at > :now"
     " AND a.disabled_at IS NULL"
 ).bindparams(bindparam("now", type_=DateTime(timezone=True)))
@@ -42,7 +42,7 @@ class SessionCheck:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sessions")
 
     async def __call__(self, session_key: str, account_id: str, topics: Sequence[str]) -> bool:
-        """Whether the session is alive, its account enabled, and its role fits the topics.
+        """Whether the session is alive, its account enabled, and the topics are for its role, or its own.
 
         Raises TimeoutError or sqlalchemy.exc.SQLAlchemyError when the database gives no answer.
         """
@@ -60,4 +60,5 @@ class SessionCheck:
             row = connection.execute(_QUERY, {"key": session_key, "now": datetime.now(UTC)}).first()
         if row is None or str(row.id) != account_id:
             return False
-        return REVIEW_TOPIC not in topics or row.role in _REVIEWERS
+        own = CUSTOMER_PREFIX + str(row.organisation_id or row.id)
+        return all(topic == own or row.role in _REVIEWERS for topic in topics)

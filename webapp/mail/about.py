@@ -13,7 +13,7 @@ from webapp.certificates.models import Certificate, History, PaymentMethod, Purc
 from webapp.certificates.names import display_name
 from webapp.mail.links import Links
 from webapp.mail.models import Mail
-from webapp.payments.destination import destination
+from webapp.payments.destination import BALANCE, MEMBERS_BALANCE, destination
 from webapp.refunds.models import Refund
 from webapp.retelling import Stored
 
@@ -99,7 +99,12 @@ class About:
     @property
     def destination(self) -> Stored:
         """The account that a refund would go to, were it applied for now."""
-        return Stored(destination(self.purchase, self.payable).label)
+        return self.account(destination(self.purchase, self.payable).label)
+
+    def account(self, label: str) -> Stored:
+        """An account as the recipient calls it: of their organisation's money, only what they paid is theirs."""
+        is_theirs = self.mail.recipient_id == self.purchase.customer_id
+        return Stored(MEMBERS_BALANCE if label == BALANCE and not is_theirs else label)
 
     def outlook(self) -> Verdict:
         """Whether the money can come back now, of a certificate that stands where the history row left it."""

@@ -99,6 +99,28 @@ class Composer:
         message["Content-Language"] = reader.language
         return message
 
+    def compose_note(
+        self, letter: Letter, why: object, address: str, message_id: str, reader: Wording, now: datetime
+    ) -> EmailMessage:
+        """Write a message to an address that may have no account; ``why`` says how we came by it.
+
+        Raises :class:`~webapp.mail.about.Unwritable` for an address that is none.
+        """
+        message = EmailMessage(policy=POLICY)
+        message["Message-ID"] = message_id
+        message["Date"] = now
+        message["From"] = self._settings.sender
+        if self._settings.reply_to is not None:
+            message["Reply-To"] = self._settings.reply_to
+        message["To"] = _address_of("", address)
+        message["Subject"] = one_line(reader.say(letter.subject))
+        message["Auto-Submitted"] = "auto-generated"
+        words = {**self._words(letter, reader, None), "why": one_line(reader.show(why)), "footer": []}
+        message.set_content(self._templates.get_template("letter.txt").render(words))
+        message.add_alternative(self._templates.get_template("letter.html").render(words), subtype="html")
+        message["Content-Language"] = reader.language
+        return message
+
     def _stop(self, group: MailGroup, recipient: Account) -> str | None:
         if group is MailGroup.RECEIPTS:
             return None

@@ -21,6 +21,8 @@ from webapp.mail.reminders import LOOKS, Look, add_reminders, find_reminders, he
 from webapp.mail.send import send_due
 from webapp.mail.settings import MailSettings
 from webapp.mail.transport import Transport, transport_for
+from webapp.organisations.links import OneTimeLinks
+from webapp.organisations.notes import NoteOffice
 from webapp.parts import Parts
 
 log = logging.getLogger("desk.mail")
@@ -46,7 +48,26 @@ def open_office(parts: Parts, settings: MailSettings) -> "PostOffice":
     )
     transport = transport_for(settings)
     looks = (*LOOKS, heads_of_the_history)
-    return PostOffice(parts.database, transport, composer, parts.desk.policy, parts.desk.clock, settings.domain, looks)
+    notes = NoteOffice(
+        parts.database,
+        transport,
+        composer,
+        Languages(parts.settings),
+        OneTimeLinks(parts.settings.secret_key, parts.settings.secret_key_fallbacks),
+        parts.desk.clock,
+        shop_name=parts.settings.shop_name,
+        public_url=parts.settings.public_url,
+    )
+    return PostOffice(
+        parts.database,
+        transport,
+        composer,
+        parts.desk.policy,
+        parts.desk.clock,
+        settings.domain,
+        looks,
+        (notes.send_notes,),
+    )
 
 
 class PostOffice:
@@ -61,6 +82,7 @@ class PostOffice:
         clock: Callable[[], datetime],
         domain: str,
         looks: Sequence[Look] = LOOKS,
+        also: Sequence[Callable[[], object]] = (),
     ) -> None:
         self._database = database
         self._transport = transport
@@ -69,6 +91,7 @@ class PostOffice:
         self._clock = clock
         self._domain = domain
         self._looks = looks
+        self._also = also
         self._looked_at: datetime | None = None
 
     def run(self, stopping: threading.Event, every_seconds: float) -> None:
@@ -78,7 +101,7 @@ class PostOffice:
 
     def work(self) -> None:
         """Do what is to be done now. Whatever fails is tried again the next time: the loop must outlive everything."""
-        for step in (self.plan, self.remind, self.recover, self.send):
+        for step in (self.plan, self.remind, self.recover, self.send, *self._also):
             try:
                 step()
             except Exception:

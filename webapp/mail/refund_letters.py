@@ -35,7 +35,7 @@ def _applied(about: About) -> Letter:
         ),
         (
             (say("Amount"), refund.amount),
-            (say("Goes to"), Stored(refund.destination)),
+            (say("Goes to"), about.account(refund.destination)),
             (say("Applied"), about.row.at),
             (say("Answer at the latest"), refund.latest),
             *_names(about),
@@ -53,13 +53,13 @@ def _approved(about: About) -> Letter:
             say(
                 "{amount} are on their way to {destination}.",
                 amount=refund.amount,
-                destination=Stored(refund.destination),
+                destination=about.account(refund.destination),
             ),
             say("Approved is not refunded yet: we write again when the payment provider confirms that it arrived."),
         ),
         (
             (say("Amount"), refund.amount),
-            (say("Goes to"), Stored(refund.destination)),
+            (say("Goes to"), about.account(refund.destination)),
             (say("Approved"), about.row.at),
             *_names(about),
         ),
@@ -76,7 +76,7 @@ def _paid(about: About) -> Letter:
             say(
                 "The payment provider confirmed that {amount} went to {destination}.",
                 amount=refund.amount,
-                destination=Stored(about.row.facts["to"]),
+                destination=about.account(about.row.facts["to"]),
             ),
             say("Nothing is left to do."),
         ),
@@ -103,7 +103,7 @@ def _fallback(about: About) -> Letter:
                 "{destination} could not take the money, so {amount} went to {balance}.",
                 destination=Stored(capital(refund.destination)),
                 amount=refund.amount,
-                balance=Stored(about.row.facts["to"]),
+                balance=about.account(about.row.facts["to"]),
             ),
             say("It is there already: you can pay your next order with it."),
         ),
@@ -116,7 +116,7 @@ def _fallback(about: About) -> Letter:
 def _payment(about: About) -> Facts:
     return (
         (say("Amount"), about.refund.amount),
-        (say("Went to"), Stored(about.row.facts["to"])),
+        (say("Went to"), about.account(about.row.facts["to"])),
         (say("Provider’s reference"), about.row.facts["reference"]),
         (say("Confirmed"), about.row.at),
         *_names(about),

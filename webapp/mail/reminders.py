@@ -132,14 +132,14 @@ def expiring_certificates(session: Session, now: datetime, _policy: RefundPolicy
     # thousands of them hours.
     last = func.max(Certificate.not_after)
     lasting = (
-        sa.select(col(Certificate.customer_id), col(Certificate.domain), last.label("until"))
+        sa.select(col(Certificate.holder_id), col(Certificate.domain), last.label("until"))
         .where(col(Certificate.state) == State.ISSUED, col(Certificate.not_after) > now)
-        .group_by(col(Certificate.customer_id), col(Certificate.domain))
+        .group_by(col(Certificate.holder_id), col(Certificate.domain))
         .having(last <= now + farthest)
         .subquery()
     )
     same = sa.and_(
-        lasting.c.customer_id == Certificate.customer_id,
+        lasting.c.holder_id == Certificate.holder_id,
         lasting.c.domain == Certificate.domain,
         lasting.c.until == Certificate.not_after,
     )
@@ -167,7 +167,7 @@ def expiry_of(session: Session, certificate: Certificate, now: datetime) -> time
     if certificate.state != State.ISSUED or certificate.not_after is None or certificate.not_after <= now:
         return None
     successor = select(Certificate.id).where(
-        Certificate.customer_id == certificate.customer_id,
+        Certificate.holder_id == certificate.holder_id,
         Certificate.domain == certificate.domain,
         Certificate.state == State.ISSUED,
         col(Certificate.not_after) > certificate.not_after,

@@ -8,6 +8,8 @@ from webapp.retelling import stored
 
 # An account is frozen on an application by its name in English; each reader gets it in their own language.
 BALANCE = stored("your balance in this shop")
+MEMBERS_BALANCE = stored("the balance of the member who paid")
+"""The same for another member of an organisation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from certlifecycle import RefundPolicy, State
 from certlifecycle.calendar import Promise, latest_instant
+from webapp.accounts.models import Account
 from webapp.certificates.models import PaymentMethod
 from webapp.payments.models import PayoutStatus
 from webapp.refunds.models import Outcome, Refund
@@ -42,7 +43,7 @@ def expected(refund: Refund, now: datetime) -> Expected | None:
     return None
 
 
-def next_up(case: RefundFile, where: str) -> list[str]:
+def next_up(case: RefundFile, where: str, viewer: Account) -> list[str]:
     """What happens next, the nearest first; ``where`` is the account in words. Empty where nothing is to come."""
     refund = case.refund
     match refund.outcome:
@@ -61,6 +62,8 @@ def next_up(case: RefundFile, where: str) -> list[str]:
                 _("We ask the payment provider until it has confirmed the payment. You need do nothing."),
                 _("You get a mail when it is confirmed. Its reference stands here then."),
             ]
+        case Outcome.REFUNDED if _is_on_balance(case) and refund.customer_id != viewer.id:
+            return [_("The money is on the balance of the member who paid.")]
         case Outcome.REFUNDED if _is_on_balance(case):
             return [_("The money is on your balance in this shop. You can spend it on any order.")]
         case Outcome.REFUNDED:

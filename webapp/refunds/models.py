@@ -16,6 +16,13 @@ VERDICTS = (
     stored("Refundable: it was never submitted for verification."),
     stored("Refundable: its verification failed."),
     stored("Refundable until {deadline}.", deadline="…"),
+    stored(
+        "Refundable until {deadline}, as an exception that {proposer} and {agreer} made: {reason}",
+        deadline="…",
+        proposer="…",
+        agreer="…",
+        reason="…",
+    ),
 )
 """The verdicts on which an application can have been made, set out so that a frozen one is recognised."""
 
@@ -47,7 +54,8 @@ class Refund(SQLModel, table=True):
     ``origin`` is the state the certificate came from. ``rule``, ``verdict`` (its sentence in English and UTC),
     ``deadline`` and ``policy`` are the refund policy's answer at ``applied_at``; ``soonest`` and ``latest`` the promise
     given then. While ``closed_at`` is empty no second application for the certificate can exist. ``round`` counts the
-    decisions: when every way of paying failed, the application waits for a decision anew.
+    decisions: when every way of paying failed, the application waits for a decision anew. ``customer_id`` is who paid
+    and gets the money back, ``holder_id`` whose the certificate is.
     """
 
     __tablename__ = "refund"
@@ -61,6 +69,7 @@ class Refund(SQLModel, table=True):
         ),
         sa.Index("ix_refund_certificate", "certificate_id", "applied_at"),
         sa.Index("ix_refund_customer", "customer_id", "applied_at", "id"),
+        sa.Index("ix_refund_holder", "holder_id", "applied_at", "id"),
         sa.Index("ix_refund_applied", "applied_at"),
         sa.Index("ix_refund_paid", "paid_at"),
         sa.CheckConstraint("amount_minor > 0", name="amount"),
@@ -100,6 +109,7 @@ class Refund(SQLModel, table=True):
     paid_to: str | None = Field(default=None, max_length=200)
     payout_reference: str | None = Field(default=None, max_length=128)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    holder_id: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": sa.text("''")})
 
     @property
     def amount(self) -> Money:
@@ -108,7 +118,7 @@ class Refund(SQLModel, table=True):
 
 
 class RefundApproval(SQLModel, table=True):
-    """One reviewer's approval in one round of decision."""
+    """One reviewer's approval in one round of decision. ``may_pay`` is whether they might send money when they did."""
 
     __tablename__ = "refund_approval"
     __table_args__ = (sa.UniqueConstraint("refund_id", "round", "reviewer_id"),)
@@ -119,3 +129,4 @@ class RefundApproval(SQLModel, table=True):
     reviewer_id: str = Field(foreign_key="account.id", max_length=32)
     reviewer_name: str = Field(max_length=200)
     at: datetime = Field(sa_type=UtcDateTime)
+    may_pay: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})

@@ -153,7 +153,7 @@ def detour(refund: Refund, purchase: Purchase, payouts: Sequence[Payout], viewer
 
 def account_of(method: PaymentMethod, purchase: Purchase, viewer: Account) -> str:
     """An account of this order's customer in words: what paid, or their balance."""
-    return account_words(label_of(method, purchase.payment_account), viewer)
+    return account_words(label_of(method, purchase.payment_account), viewer, purchase.customer_id)
 
 
 def upper(text: str) -> str:

@@ -56,8 +56,8 @@ def application(session: Session, file: File, viewer: Account) -> ApplicationPag
         file=file,
         domain=display_name(file.certificate.domain),
         verdict=answer,
-        shown=refund_view(answer, destination_of(file, desk.payable), viewer, now, policy),
-        paid_with=account_words(paid_with, viewer),
+        shown=refund_view(answer, destination_of(file, desk.payable), viewer, now, policy, file.purchase.customer_id),
+        paid_with=account_words(paid_with, viewer, file.purchase.customer_id),
         deductions=deductions(file.purchase, policy),
         promise=promise_words(promised_dates(now, policy)),
         review_days=review_days(policy),
@@ -138,6 +138,9 @@ def review_days(policy: RefundPolicy) -> str:
 
 def verdict_words(refund: Refund) -> str:
     """The verdict that is frozen on an application, with its deadline as this reader tells the time."""
+    if refund.rule == Rule.EXCEPTION:
+        # Who made it, and why, stands in the sentence that was frozen.
+        return words().retell(refund.verdict)
     return words().say(granted(Rule(refund.rule), refund.deadline))
 
 

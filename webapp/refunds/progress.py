@@ -63,7 +63,7 @@ def standing(
     is_current: bool = True,
 ) -> Standing:
     """Word what became of an application so far. Approved, sent and refunded are three different things."""
-    where = account_words(refund.destination, viewer)
+    where = account_words(refund.destination, viewer, refund.customer_id)
     match refund.outcome:
         case Outcome.OPEN:
             return _open(refund, approvals, payouts)
@@ -199,7 +199,7 @@ def attempts(case: RefundFile, viewer: Account) -> list[Attempt]:
 
 
 def _paid_to(refund: Refund, viewer: Account) -> str:
-    return account_words(refund.paid_to or refund.destination, viewer)
+    return account_words(refund.paid_to or refund.destination, viewer, refund.customer_id)
 
 
 # Pages
@@ -209,6 +209,7 @@ RULE_WORDS = Vocabulary(
         Rule.NEVER_SUBMITTED: phrase("Never submitted for verification"),
         Rule.FAILED_VERIFICATION: phrase("Failed verification"),
         Rule.REVOKED_IN_WINDOW: phrase("Revoked, and applied for inside the refund window"),
+        Rule.EXCEPTION: phrase("By an exception from the refund policy"),
     }
 )
 """The rules by which somebody can have applied."""
@@ -251,7 +252,7 @@ class Progress:
 def progress_of(case: RefundFile, viewer: Account) -> Progress:
     """Everything about one application, for its page and its live fragment alike."""
     refund = case.refund
-    where = account_words(refund.destination, viewer)
+    where = account_words(refund.destination, viewer, refund.customer_id)
     return Progress(
         case=case,
         domain=display_name(case.file.certificate.domain),
@@ -274,7 +275,7 @@ def progress_of(case: RefundFile, viewer: Account) -> Progress:
         is_reviewer=viewer.role in REVIEWERS,
         expected=expected(refund, parts().desk.clock()),
         # Written for the customer: what they wait for.
-        next_up=[] if viewer.role in REVIEWERS else next_up(case, where),
+        next_up=[] if viewer.role in REVIEWERS else next_up(case, where, viewer),
         timeline=[happening(row, viewer) for row in case.history],
     )
 

@@ -97,17 +97,17 @@ def payouts_of(session: Session, refund_ids: Sequence[str]) -> Sequence[Payout]:
 def refunds_of(
     session: Session, customer: Account, *, after: str | None = None, before: str | None = None
 ) -> RefundPage:
-    """A customer's applications, the newest first: those older than ``after``, or newer than ``before``.
+    """A customer's and their organisation's applications, the newest first.
 
-    Both are ids of applications; one that is not the customer's is ignored.
+    Those older than ``after``, or newer than ``before``: ids of applications. One that is not theirs is ignored.
     """
     anchor = session.exec(
-        select(Refund).where(Refund.id == (after or before), Refund.customer_id == customer.id)
+        select(Refund).where(Refund.id == (after or before), Refund.holder_id == customer.holder_id)
     ).first()
     mine = (
         select(Refund, Certificate)
         .join(Certificate, col(Certificate.id) == Refund.certificate_id)
-        .where(Refund.customer_id == customer.id)
+        .where(Refund.holder_id == customer.holder_id)
         .limit(PAGE_SIZE + 1)
     )
     backwards = anchor is not None and after is None

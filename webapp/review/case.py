@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from certlifecycle import Event, Permission, RefundPolicy, Rule, State, verdict
+from certlifecycle import Event, Permission, RefundPolicy, Right, Rule, State, verdict
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.facts import facts_of
@@ -96,7 +96,7 @@ def item(session: Session, file: File, viewer: Account) -> Item:
         kind=kind,
         domain=display_name(certificate.domain),
         customer=customer_of(session, file),
-        paid_with=account_words(paid_with, viewer),
+        paid_with=account_words(paid_with, viewer, file.purchase.customer_id),
         payments=payments_of(session, file, viewer),
         request=request,
         issued=issued_of(certificate, request),
@@ -106,7 +106,7 @@ def item(session: Session, file: File, viewer: Account) -> Item:
         reason=REASON_WORDS[RefundReason(refund.reason_code)] if refund else None,
         verdict=verdict_words(refund) if refund else None,
         rule=RULE_WORDS[Rule(refund.rule)] if refund else None,
-        destination=account_words(refund.paid_to or refund.destination, viewer) if refund else None,
+        destination=account_words(refund.paid_to or refund.destination, viewer, refund.customer_id) if refund else None,
         policy_now=policy_now(file, desk.policy, now),
         due_at=due_at,
         countdown=due_words(due_at, now) if due_at else "",
@@ -152,14 +152,21 @@ def policy_now(file: File, policy: RefundPolicy, now: datetime) -> str | None:
     )
 
 
-def approval_words(file: File, viewer: Account) -> str | None:
-    """Why one approval does not suffice, and who has given the first, where two are needed."""
+def is_large(file: File) -> bool:
+    """Whether a refund is decided on that is above the amount from which the policy asks for two reviewers."""
     refund = file.refund
     if refund is None or file.certificate.state != State.REFUND_REQUESTED:
-        return None
+        return False
     limit = RefundPolicy.from_mapping(refund.policy).two_reviewers_above_minor
-    if limit is None or refund.amount_minor <= limit:
+    return limit is not None and refund.amount_minor > limit
+
+
+def approval_words(file: File, viewer: Account) -> str | None:
+    """Why one approval does not suffice, and who has given the first, where two are needed."""
+    if file.certificate.state != State.REFUND_REQUESTED:
         return None
+    if not is_large(file):
+        return _recommended(file, viewer)
     if not file.approvals:
         return _("This amount needs two reviewers. Yours is the first approval; somebody else gives the second.")
     first = file.approvals[0]
@@ -170,6 +177,20 @@ def approval_words(file: File, viewer: Account) -> str | None:
         name=first.reviewer_name,
         at=first.at,
     )
+
+
+def _recommended(file: File, viewer: Account) -> str | None:
+    """The same for an amount that one reviewer may pay back, where one decides and another sends the money."""
+    if file.approvals:
+        first = file.approvals[0]
+        if first.reviewer_id == viewer.id:
+            return _("Approved by you, {at}; somebody who may send money gives the second approval.", at=first.at)
+        return _(
+            "Approved by {name}, {at}; the second approval sends the money.", name=first.reviewer_name, at=first.at
+        )
+    if viewer.actor.has(Right.DECIDE) and not viewer.actor.has(Right.PAY):
+        return _("You may decide, but not send money. Your approval is the first; somebody who may gives the second.")
+    return None
 
 
 # Who else is on it

@@ -6,6 +6,7 @@ from typing import TypeVar
 from flask import render_template
 
 from webapp.access import account, parts
+from webapp.accounts.proving import Proof
 from webapp.certificates.queries import certificate_file
 from webapp.columns import new_id
 from webapp.desk import File
@@ -43,11 +44,13 @@ def case_context(
     version: int | None = None,
     note: NoteForm | None = None,
     visit: str | None = None,
+    proof: Proof | None = None,
 ) -> dict[str, object]:
     """The context that ``review/_item.html`` describes.
 
     ``typed`` is a decision's form as it came, ``trouble`` why it was not taken; ``version`` the certificate's when the
-    reader's page was made; ``visit`` names the reader's page toward :mod:`~webapp.review.presence`.
+    reader's page was made; ``visit`` names the reader's page toward :mod:`~webapp.review.presence`; ``proof`` is what
+    they have to show before the decision is taken.
     """
     desk = parts().desk
     with parts().database.reading() as session:
@@ -74,12 +77,15 @@ def case_context(
         "note_form": note or NoteForm(formdata=None),
         "looking": looking,
         "visit": visit or new_id(),
+        "proof": proof,
     }
 
 
-def show_again(certificate_id: str, form: DecisionForm, code: int, trouble: str | None = None) -> tuple[str, int]:
+def show_again(
+    certificate_id: str, form: DecisionForm, code: int, trouble: str | None = None, *, proof: Proof | None = None
+) -> tuple[str, int]:
     """The decision once more, with what somebody typed and why it was not taken."""
     trouble = trouble or " ".join(form.version.errors) or None
-    context = case_context(certificate_id, typed=form, trouble=trouble)
+    context = case_context(certificate_id, typed=form, trouble=trouble, proof=proof)
     template = "review/_decision.html" if wants_fragment() else "review/item.html"
     return render_template(template, **context), code

@@ -6,6 +6,8 @@ from werkzeug.wrappers import Response
 
 from certlifecycle import Event, State, phrase
 from webapp.access import account, by, is_repeated, parts, reviewers_only
+from webapp.accounts import proving
+from webapp.accounts.proving import Proof
 from webapp.certificates.names import display_name
 from webapp.desk import File
 from webapp.errors import Superseded
@@ -13,7 +15,7 @@ from webapp.htmx import go_to
 from webapp.recording import Handed, Refusal
 from webapp.review import claims, notes, present
 from webapp.review.blueprint import Answer, blueprint
-from webapp.review.case import claim_of
+from webapp.review.case import claim_of, is_large
 from webapp.review.context import file_of, show_again, with_templates
 from webapp.review.forms import DecisionForm, FailForm, ReasonForm, RejectForm
 from webapp.review.models import ReviewNote
@@ -93,6 +95,8 @@ def _decide(
         return show_again(certificate_id, form, 422)
     if trouble := _in_the_way(file, form):
         return show_again(certificate_id, form, 409, trouble)
+    if proof := _proof_of(file, event):
+        return show_again(certificate_id, form, 422, proof=proof)
     try:
         parts().desk.fire(
             certificate_id,
@@ -107,6 +111,15 @@ def _decide(
         if not is_repeated(late, event):
             return show_again(certificate_id, form, 409, present.news(late.rows))
     return _go_on(file_of(certificate_id), event)
+
+
+def _proof_of(file: File, event: Event) -> Proof | None:
+    """What a reviewer has to show before money above the policy's amount is approved."""
+    if event is not Event.APPROVE_REFUND or not is_large(file):
+        return None
+    # Whoever may not approve is told so by the door, instead of being asked for a password in vain.
+    may = parts().desk.permissions(file, account().actor)[event].offered
+    return proving.wanted() if may else None
 
 
 def _in_the_way(file: File, form: DecisionForm) -> str | None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from flask import url_for
 
-from certlifecycle import Event, EventRefused, State, phrase
+from certlifecycle import Event, EventRefused, Right, State, phrase
 from webapp.certificates.names import display_name
 from webapp.desk import By, Desk, File
 from webapp.errors import NotFound, Superseded
@@ -160,9 +160,14 @@ def _fire(desk: Desk, order: Order, one: Chosen, file: File, kind: Kind | None) 
     with desk.database.writing() as session:
         claims.settle(session, one.certificate_id, order.by.actor, now, waits=waits)
     if waits:
-        told = _("Your approval is recorded. This amount needs two reviewers; somebody else gives the second approval.")
-        return _result(file, Ending.FIRST, told)
+        return _result(file, Ending.FIRST, _first_words(order))
     return _result(file, Ending.DONE, DONE_WORDS[event])
+
+
+def _first_words(order: Order) -> str:
+    if order.by.actor.has(Right.PAY):
+        return _("Your approval is recorded. This amount needs two reviewers; somebody else gives the second approval.")
+    return _("Your approval is recorded. Somebody who may send money gives the second approval.")
 
 
 def event_for(act: Act, kind: Kind | None, file: File) -> Event | None:

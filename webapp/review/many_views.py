@@ -11,6 +11,8 @@ from sqlmodel import Session
 
 from certlifecycle import Money, State, phrase
 from webapp.access import account, by, parts, reviewers_only
+from webapp.accounts import proving
+from webapp.accounts.proving import Proof
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import certificate_file, customer_name
 from webapp.desk import File
@@ -19,7 +21,7 @@ from webapp.forms import LARGEST_VERSION
 from webapp.htmx import go_to
 from webapp.review import claims, present, reasons
 from webapp.review.blueprint import Answer, blueprint
-from webapp.review.case import approval_words
+from webapp.review.case import approval_words, is_large
 from webapp.review.deciding import READ_FIRST
 from webapp.review.forms import ManyForm, RefuseManyForm
 from webapp.review.many import ELSEWHERE, EVENTS, Act, Chosen, Ending, Order, Result, claimed_words, run_many
@@ -54,6 +56,7 @@ class Planned:
     amount: Money
     goes: bool
     is_claimed: bool
+    is_large: bool
     note: str
 
 
@@ -69,6 +72,11 @@ class Plan:
     def going(self) -> list[Planned]:
         """The cases that would be decided."""
         return [one for one in self.cases if one.goes]
+
+    @property
+    def has_large(self) -> bool:
+        """Whether money above the policy's amount may be approved by it."""
+        return any(one.is_large for one in self.cases if one.goes or one.is_claimed)
 
     @property
     def claimed(self) -> list[Planned]:
@@ -119,6 +127,8 @@ def decide_many(act: str) -> Answer:
             return _show(plan, form, _(READ_FIRST)), 422
     if not form.validate():
         return _show(plan, form), 422
+    if plan.has_large and (proof := proving.wanted()):
+        return _show(plan, form, proof=proof), 422
     order = _order(plan.act, form)
     if len(chosen) > AT_ONCE:
         once = request.form.get("once", "")[:40] or None
@@ -127,10 +137,15 @@ def decide_many(act: str) -> Answer:
     return render_template("review/many_done.html", results=results, summary=_summary(results)), 200
 
 
-def _show(plan: Plan, form: ManyForm, trouble: str | None = None, *, most: int | None = None) -> str:
-    """The page before the decision; ``most`` says that more were chosen than are shown."""
+def _show(
+    plan: Plan, form: ManyForm, trouble: str | None = None, *, most: int | None = None, proof: Proof | None = None
+) -> str:
+    """The page before the decision; ``most`` says that more were chosen than are shown.
+
+    ``proof`` is what has to be shown first.
+    """
     once = request.form.get("once") or token_hex(8)
-    return render_template("review/many.html", plan=plan, form=form, trouble=trouble, most=most, once=once)
+    return render_template("review/many.html", plan=plan, form=form, trouble=trouble, most=most, once=once, proof=proof)
 
 
 def _all_found() -> list[Chosen]:
@@ -176,8 +191,8 @@ def _planned(session: Session, act: Act, one: Chosen, file: File) -> Planned:
     claim = claims.held(session, certificate.id, parts().desk.clock())
     is_claimed = why is None and claim is not None and claim.holder_id != account().id
     note = why or (claimed_words(claim) if claim is not None and is_claimed else "")
-    if not note and act is Act.APPROVE and approval_words(file, account()) and not file.approvals:
-        note = _("Needs two reviewers: this is the first approval, somebody else gives the second.")
+    if not note and act is Act.APPROVE and not file.approvals:
+        note = _first_of_two(file)
     return Planned(
         chosen=str(one),
         key=certificate.id,
@@ -188,8 +203,15 @@ def _planned(session: Session, act: Act, one: Chosen, file: File) -> Planned:
         amount=refund.amount if refund else file.purchase.paid,
         goes=why is None and not is_claimed,
         is_claimed=is_claimed,
+        is_large=act is Act.APPROVE and is_large(file),
         note=note,
     )
+
+
+def _first_of_two(file: File) -> str:
+    if is_large(file):
+        return _("Needs two reviewers: this is the first approval, somebody else gives the second.")
+    return approval_words(file, account()) or ""
 
 
 def _left_alone(session: Session, act: Act, one: Chosen, file: File, kind: Kind | None) -> str | None:

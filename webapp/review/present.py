@@ -11,7 +11,7 @@ from certlifecycle import Event, Money, State, phrase
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.catalogue import product_words
-from webapp.certificates.models import RETRY, History
+from webapp.certificates.models import BESIDE, History
 from webapp.certificates.names import display_name
 from webapp.certificates.queries import history_of
 from webapp.review import claims
@@ -198,6 +198,9 @@ SHORT_REFUSALS = Vocabulary(
         "own_refund": phrase("Your own application"),
         "own_certificate": phrase("Your own certificate"),
         "already_approved_by_you": phrase("Approved by you"),
+        "may_not_decide": phrase("You may only look"),
+        "nobody_has_decided": phrase("Not approved yet"),
+        "nobody_may_pay": phrase("Waits for who sends money"),
     }
 )
 """Why a reviewer may not decide, in a row; the case's page has the sentence."""
@@ -230,7 +233,7 @@ def news(rows: Sequence[History]) -> str | None:
     told = (
         _("{happened} by {name}, {at}.", happened=_told(row), name=actor_name(row.actor_name), at=row.at)
         for row in rows
-        if row.event != RETRY
+        if row.event not in BESIDE
     )
     return words().sentences(*told) or None
 

@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.access import account, parts, reviewers_only
 from webapp.columns import new_id
+from webapp.goodwill import present as goodwill
 from webapp.htmx import go_to, live_page, tagged
 from webapp.review import claims, presence, present
 from webapp.review.blueprint import blueprint
@@ -23,7 +24,8 @@ def queue() -> Response:
     with parts().database.reading() as session:
         page = queue_page(session, Filter.read(request.args), desk.policy, account(), now)
         shown = present.queue(session, page, account(), now)
-    return live_page("review/queue.html", queue=shown)
+        exceptions = goodwill.waiting(session, now)
+    return live_page("review/queue.html", queue=shown, exceptions=exceptions)
 
 
 @blueprint.get("/next")

@@ -2,15 +2,12 @@
 // one by one, and the page says everything in its own text.
 //
 // A page offers:
-//   <html data-scripts>                       set here; the style sheet shows what works with scripts only
 //   <button data-copy="TEXT" data-said="…">   copies the text and says so
 //   <button data-print>                       prints the page
 //   <input type="checkbox" data-pick-all>     ticks every [data-keep] box of its table
 //   <section data-announce="SENTENCE">        what a screen reader is told when a fragment came that says another one
 (() => {
   "use strict";
-
-  document.documentElement.setAttribute("data-scripts", "");
 
   // ---- Saying what changed
 

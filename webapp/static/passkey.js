@@ -1,6 +1,9 @@
 // Passkeys. The server says what is to be signed, the browser has a device sign it, and the form that asked is sent with
 // the answer in its field "credential"; what came of it is a page like any other. Without scripts there is no button.
 //
+// Inside any form, <div data-proof data-send="ID OF THE BUTTON" data-options="URL" data-failed="SENTENCE"> with a button
+// has a device sign into the field "proof_passkey" and then presses the form's own button.
+//
 //   <form data-passkey="get|create" data-options="URL" data-failed="SENTENCE"> … <p data-passkey-said role="status">
 (() => {
   "use strict";
@@ -8,8 +11,8 @@
   const makes = window.PublicKeyCredential;
   if (!makes?.parseRequestOptionsFromJSON || !makes.parseCreationOptionsFromJSON) return;
 
-  async function optionsOf(form) {
-    const answer = await fetch(form.dataset.options, {
+  async function optionsOf(form, url = form.dataset.options) {
+    const answer = await fetch(url, {
       method: "POST",
       headers: { "X-CSRFToken": form.elements.csrf_token.value },
     });
@@ -23,6 +26,25 @@
       return navigator.credentials.create({ publicKey: makes.parseCreationOptionsFromJSON(options) });
     }
     return navigator.credentials.get({ publicKey: makes.parseRequestOptionsFromJSON(options) });
+  }
+
+  // A form that asks on its way who is there: the answer goes along with all that was filled in.
+  for (const part of document.querySelectorAll("[data-proof]")) {
+    part.hidden = false;
+    part.querySelector("button").addEventListener("click", async () => {
+      const said = part.querySelector("[data-proof-said]");
+      const send = document.getElementById(part.dataset.send);
+      said.textContent = "";
+      try {
+        const options = await optionsOf(send.form, part.dataset.options);
+        const signed = await navigator.credentials.get({ publicKey: makes.parseRequestOptionsFromJSON(options) });
+        send.form.elements.proof_passkey.value = JSON.stringify(signed.toJSON());
+      } catch {
+        said.textContent = part.dataset.failed;
+        return;
+      }
+      send.form.requestSubmit(send);
+    });
   }
 
   for (const form of document.querySelectorAll("form[data-passkey]")) {

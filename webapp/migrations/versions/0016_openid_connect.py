@@ -1,7 +1,7 @@
 """the organisation's own sign-in, and recovery by mail
 
 Revision ID: 0016
-Revises: 0014
+Revises: 0017
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from webapp.migrations.checks import add_words, remove_words
 from webapp.migrations.triggers import allow, forbid
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""Exceptions from the refund policy: one person proposes, another agrees, and the customer may apply."""

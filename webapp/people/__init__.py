@@ -1,0 +1,1 @@
+"""Who works for the shop, and what each of them may do."""

@@ -1,0 +1,72 @@
+"""The page on which an administrator says who works for the shop, and what they may do."""
+
+from flask import Blueprint, flash, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from certlifecycle import Role
+from webapp.access import account, by, only, parts
+from webapp.accounts import proving
+from webapp.accounts.proving import Proof
+from webapp.htmx import go_to
+from webapp.people import changing
+from webapp.people.changing import ChangedMeanwhile, Standing
+from webapp.people.forms import StandingForm
+from webapp.wording import _
+
+blueprint = Blueprint("people", __name__, url_prefix="/people")
+admins_only = only(Role.ADMIN)
+
+Answer = tuple[str, int] | Response
+
+
+@blueprint.get("")
+@admins_only
+def overview() -> Answer:
+    """All who work for the shop; an address leads to anybody's page."""
+    email = request.args.get("email", "").strip()[:254]
+    with parts().database.reading() as session:
+        found = changing.with_address(session, email) if email else None
+        people = changing.staff(session)
+    if found is not None:
+        return go_to(url_for("people.person", account_id=found.id))
+    return render_template("people/overview.html", people=people, email=email), 404 if email else 200
+
+
+@blueprint.get("/<key:account_id>")
+@admins_only
+def person(account_id: str) -> Answer:
+    """Somebody's role and rights, and what would change them."""
+    with parts().database.reading() as session:
+        who = changing.person(session, account_id)
+    form = StandingForm(formdata=None, obj=who, was=str(Standing.of(who)))
+    return _page(account_id, form), 200
+
+
+@blueprint.post("/<key:account_id>")
+@admins_only
+def change(account_id: str) -> Answer:
+    """Change them, once the administrator has shown that it is them."""
+    form = StandingForm()
+    if not form.validate():
+        return _page(account_id, form), 422
+    if proof := proving.wanted():
+        return _page(account_id, form, proof=proof), 422
+    try:
+        after = changing.change(
+            parts().desk, by(), account_id, form.was.data or "", form.standing, form.reason.data or ""
+        )
+    except ChangedMeanwhile as late:
+        return _page(account_id, form, trouble=f"{late.detail} {late.advice}"), 409
+    flash(_("{name}: role and rights are as you chose, from now on.", name=after.name), "success")
+    return go_to(url_for("people.overview"))
+
+
+def _page(account_id: str, form: StandingForm, *, proof: Proof | None = None, trouble: str | None = None) -> str:
+    with parts().database.reading() as session:
+        who = changing.person(session, account_id)
+    if trouble is not None:
+        # The next try is made from what is shown now.
+        form.was.data = str(Standing.of(who))
+    return render_template(
+        "people/person.html", who=who, form=form, proof=proof, trouble=trouble, is_you=who.id == account().id
+    )
