@@ -17,7 +17,7 @@ from connected_shop import connected
 from job_support import by, decide, executor, job_of, key_of, work
 from mail_shop import MailShop
 from order_files import file, row
-from organisation_support import OPEN, found, join
+from organisation_support import found, join
 from outside_shop import OutsideShop
 from provider_books import Fault
 from shop import Browser, Shop, test_settings
@@ -25,7 +25,10 @@ from sign_in_support import sign_in, with_app
 from sqlmodel import SQLModel, select, update
 
 from certlifecycle import Event, Role, State
-from webapp.accounts.models import Passkey
+from webapp.accounts.models import Passkey, ProviderIdentity
+from webapp.accounts.provider_settings import ProviderSettings
+from webapp.accounts.recovery import Recovering
+from webapp.accounts.settings import Entrance, SecondFactor, SignInSettings
 from webapp.certificates.models import Certificate, PaymentMethod
 from webapp.help.views import FIRST, names
 from webapp.hindrances import Hindrance
@@ -41,6 +44,10 @@ from webapp.payments.models_outside import BankBatch, BankReport
 from webapp.review.models import ReasonTemplate
 
 NOBODY = "0" * 32
+ISSUER = "http://127.0.0.1:9"
+PROVIDER = ProviderSettings(ISSUER, "certificate-desk", "", "Example login", allow_loopback=True)
+EVERY_WAY = SignInSettings(SecondFactor.OFF, registration=True, entrances=frozenset(Entrance), provider=PROVIDER)
+"""All ways to sign in, one of them through an organisation that does not answer at present."""
 HALFWAY = "Robin"
 """Who has typed a password, and not yet the code of the authenticator app."""
 CASES = ("submitted", "refund_requested", "issued")
@@ -180,6 +187,8 @@ class Furnished:
         key = {"credential_id": "eA", "public_key": "", "sign_count": 0, "name": "Office laptop"}
         with shop.database.writing() as session:
             session.add(Passkey(account_id=shop.alice.id, created_at=shop.clock(), **key))
+            there = {"issuer": ISSUER, "subject": "1", "email": shop.alice.email, "created_at": shop.clock()}
+            session.add(ProviderIdentity(account_id=shop.alice.id, **there))
         shop.browser().post("/sign-in", {"email": shop.alice.email, "password": "wrong"}, 422)
 
     @staticmethod
@@ -210,6 +219,12 @@ class Furnished:
         """An address for each certificate that is named."""
         return [pattern.format(self.certificates[name].id) for name in names]
 
+    def recovery_token(self) -> str:
+        """The secret of a link by which Bob may choose a new password."""
+        recovering, clock = Recovering(self.shop.settings.secret_key), self.shop.clock
+        with self.shop.database.writing() as session:
+            return recovering.token(recovering.open(session, self.shop.bob, clock())) or ""
+
     def chosen(self) -> str:
         """Two cases as the queue's boxes name them."""
         cases = [self.shop.get(self.certificates[name].id) for name in ("refund_requested", "wildcard")]
@@ -229,7 +244,7 @@ class Furnished:
 def furnished(migrated: Path, folder: Path) -> Iterator[Furnished]:
     """The shop over a copy of an empty database, for as long as the block runs. Days pass, and all stay signed in."""
     shutil.copy(migrated, folder / "desk.sqlite3")
-    settings = {"session_idle_minutes": 100 * 24 * 60, "resolvers": ("127.0.0.1:9",), "sign_in": OPEN}
+    settings = {"session_idle_minutes": 100 * 24 * 60, "resolvers": ("127.0.0.1:9",), "sign_in": EVERY_WAY}
 
     def open_shop(url: str, **changes: Any) -> Shop:
         return Shop(test_settings(url, folder / "data", **changes))
@@ -246,8 +261,12 @@ Find = Callable[[Furnished], list[str]]
 PAGES: dict[str, Find] = {
     "home": lambda it: ["/"],
     "accounts.sign_in": lambda it: ["/sign-in", "/sign-in?next=/refunds"],
+    "recovery.ask": lambda it: ["/sign-in/recover"],
+    "recovery.choose": lambda it: [f"/sign-in/recover/{it.recovery_token()}", "/sign-in/recover/nonsense"],
     "security.overview": lambda it: ["/account/security"],
     "security.password": lambda it: ["/account/password"],
+    "provider.link": lambda it: ["/account/provider"],
+    "provider.unlink": lambda it: ["/account/provider/remove"],
     "factors.set_up": lambda it: ["/account/second-factor"],
     "factors.remove": lambda it: ["/account/second-factor/remove"],
     "factors.codes": lambda it: ["/account/second-factor/codes"],
@@ -354,6 +373,8 @@ ELSEWHERE: dict[str, str] = {
     "ca.ocsp_by_get": "answers in DER what is asked in DER",
     "csrf_for_tests": "there in tests alone",
     "jobs.export": "leads to the first table",
+    "provider.begin": "leads to the organisation's sign-in",
+    "provider.come_back": "leads on to what was wanted",
     "review.next_case": "leads to a case",
 }
 """What shows nothing by itself, and why."""

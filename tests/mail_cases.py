@@ -10,6 +10,8 @@ from sqlmodel import Session
 from certlifecycle import Event, State
 from webapp.certificates.models import Certificate, PaymentMethod
 from webapp.mail.models import Mail, MailKind
+from webapp.mail.plan import add_once
+from webapp.mail.recovery import password_was_reset
 from webapp.mail.reminders import add_reminders, find_reminders, heads_of_the_history
 from webapp.payments.models import Payout, PayoutStatus
 from webapp.recording import Payment, Refusal
@@ -88,6 +90,18 @@ def _head(post: MailShop) -> Certificate:
     return certificate
 
 
+def _forgotten(post: MailShop) -> Certificate:
+    post.shop.browser().post("/sign-in/recover", {"email": post.shop.alice.email}, 200)
+    return post.shop.certificate_in(State.PENDING)
+
+
+def _reset(post: MailShop) -> Certificate:
+    alice, now = post.shop.alice, post.shop.clock()
+    with post.shop.database.writing() as session:
+        add_once(session, [password_was_reset(alice, now, "example.com", "test")])
+    return post.shop.certificate_in(State.PENDING)
+
+
 WINDOW_CLOSES = "3 Jun 2026, 17:00 CST"
 APPLIED_FACTS = ("268.00 CNY", "your balance in this shop", "Friday, 8 May 2026", "Monday, 11 May 2026")
 
@@ -128,6 +142,8 @@ CASES = {
         _aged(State.REVOKING, hours=25),
         ("www.example.com", "asked for on 4 May 2026, 17:00 CST. It is not finished yet."),
     ),
+    MailKind.RECOVERY: Case(_forgotten, ("alice@example.com", "4 May 2026, 17:30 CST", "your password stays as it is")),
+    MailKind.PASSWORD_RESET: Case(_reset, ("alice@example.com", "4 May 2026, 17:00 CST", "Ask for a new link")),
     MailKind.HISTORY_HEAD: Case(
         _head, ("proves the history up to entry 1", "verify-history --head 1:", "4 May 2026, 17:00 CST")
     ),
@@ -140,6 +156,7 @@ def happen(post: MailShop, kind: MailKind) -> Mail:
     CASES[kind].make(post)
     post.office.plan()
     post.office.remind()
+    post.office.recover()
     (mail,) = [one for one in post.mails() if one.kind == kind and one.created_at > post.shop.clock() - timedelta(1)][
         :1
     ]

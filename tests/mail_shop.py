@@ -13,6 +13,7 @@ from smtp import MailServer
 from sqlmodel import col, select
 
 from webapp.accounts.models import Account
+from webapp.accounts.recovery import Recovering
 from webapp.certificates.models import Certificate
 from webapp.mail.compose import Composer
 from webapp.mail.models import Mail, MailCursor, MailKind, MailPreference
@@ -72,6 +73,7 @@ class MailShop:
             policy=self.shop.desk.policy,
             payable=self.shop.desk.payable,
             unsubscribing=Unsubscribing(self.shop.settings.secret_key),
+            recovering=Recovering(self.shop.settings.secret_key),
             reader_of=self.reader_of or (lambda _account: Wording(ZoneInfo("Asia/Shanghai"))),
         )
 

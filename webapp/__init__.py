@@ -76,11 +76,14 @@ def _assets(app: Flask) -> None:
 def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp import cli, context, demo_dns, styleguide
     from webapp.accounts.factor_views import blueprint as factors
-    from webapp.accounts.limits import SignInLimits
+    from webapp.accounts.limits import SignInLimits, for_recovery
     from webapp.accounts.passkey_views import blueprint as passkeys
     from webapp.accounts.preferences import blueprint as preferences
+    from webapp.accounts.provider_views import blueprint as provider
+    from webapp.accounts.recovery_views import blueprint as recovery
     from webapp.accounts.security import blueprint as security
     from webapp.accounts.views import blueprint as accounts
+    from webapp.accounts.visits import set_up as set_up_provider
     from webapp.audit.views import blueprint as audit
     from webapp.authorities.views import blueprint as make_authority
     from webapp.certificates.views import blueprint as certificates
@@ -111,7 +114,9 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     for one in (*pages, styleguide.blueprint):
         app.register_blueprint(one)
     app.extensions["sign_in_limits"] = SignInLimits(parts.settings.sign_in)
-    for one in (preferences, security, factors, passkeys):
+    app.extensions["recovery_limits"] = for_recovery(parts.settings.sign_in)
+    set_up_provider(app, parts)
+    for one in (preferences, security, factors, passkeys, recovery, provider):
         app.register_blueprint(one)
     app.extensions["one_time_links"] = OneTimeLinks(parts.settings.secret_key, parts.settings.secret_key_fallbacks)
     app.register_blueprint(organisation)

@@ -1,22 +1,27 @@
 """Who is asking, and may they be here at all. Denied unless a view says otherwise."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, redirect, request, url_for
 from sqlalchemy import ColumnElement, true
 from sqlmodel import col
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from certlifecycle import REVIEWERS, Event, Role
 from webapp.accounts import sessions
 from webapp.accounts.models import Account, Stage
+from webapp.accounts.settings import Entrance
 from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By
 from webapp.errors import Forbidden, Superseded
 from webapp.htmx import wants_fragment
 from webapp.parts import Parts
 from webapp.wording import _
+
+JUST_NOW = timedelta(minutes=10)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -52,6 +57,21 @@ def arriving_at(*stages: Stage) -> Callable[[View], View]:
     return mark
 
 
+def entrance(way: Entrance) -> Callable[[View], View]:
+    """Let a view be there only where one can sign in this way; else nobody finds it, whatever they send."""
+
+    def mark(view: View) -> View:
+        view.entrance = way  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def is_open(way: Entrance) -> bool:
+    """Whether one can sign in this way here."""
+    return way in parts().settings.sign_in.entrances
+
+
 reviewers_only = only(*REVIEWERS)
 customers_only = only(Role.CUSTOMER)
 
@@ -69,6 +89,12 @@ def arriving() -> Account | None:
 def whoever_comes() -> Account:
     """Who is signed in, or about to be. Views for those who are arriving always have one or the other."""
     return arriving() or account()
+
+
+def signed_in_just_now() -> bool:
+    """Whether this session is so young that whoever has it has just shown who they are."""
+    began: datetime | None = g.signed_in_at
+    return began is not None and parts().desk.clock() - began <= JUST_NOW
 
 
 def who_asks() -> Account | None:
@@ -106,10 +132,14 @@ def install(app: Flask) -> None:
         g.arriving = None
         g.stage = None
         g.session_key = None
+        g.signed_in_at = None
         g.proved_at = None
         view = app.view_functions.get(request.endpoint or "")
         if view is None or request.endpoint == "static":
             return None
+        way = getattr(view, "entrance", None)
+        if way is not None and not is_open(way):
+            raise NotFound
         token = request.cookies.get(sessions.cookie_name(parts().settings))
         if token:
             _recognise(token)
@@ -139,6 +169,7 @@ def _recognise(token: str) -> None:
         g.arriving, g.stage = who, row.stage
         return
     g.account = who
+    g.signed_in_at = row.created_at
     # A page that keeps itself up to date is not a person who is there.
     in_background = request.method == "GET" and wants_fragment()
     if now - row.last_seen_at > sessions.SEEN_EVERY and not in_background:

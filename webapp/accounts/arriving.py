@@ -11,14 +11,14 @@ from webapp.paths import own_path
 from webapp.wording import words
 
 
-def welcome(account: Account, way: Way, *, complete: bool = False) -> Response:
-    """Give the browser a new session and send it on.
+def welcome(account: Account, way: Way, *, complete: bool = False, wanted: str | None = None) -> Response:
+    """Give the browser a new session and send it on, to what was ``wanted`` where the address does not say it.
 
     Unless the sign-in is ``complete``, whoever has a second factor, or needs one, is led there first.
     """
     response = redirect("", 303)
     stage = renew(response, account, way, complete=complete)
-    wanted = request.args.get("next")
+    wanted = wanted or request.args.get("next")
     response.location = own_path(wanted) if stage is Stage.COMPLETE else url_for(STEPS[stage], next=wanted)
     return response
 

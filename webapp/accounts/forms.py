@@ -1,11 +1,13 @@
 """The forms for signing in, for what one signs in with, and for choosing a language and a time zone."""
 
+from collections.abc import Mapping, Sequence
+
 from wtforms import EmailField, HiddenField, PasswordField, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length, ValidationError
 
-from webapp.access import parts, whoever_comes
+from webapp.access import parts, signed_in_just_now, whoever_comes
 from webapp.accounts.models import Account
-from webapp.accounts.passwords import LONGEST, SHORTEST, Weakness, fits, weakness
+from webapp.accounts.passwords import LONGEST, NONE, SHORTEST, Weakness, fits, weakness
 from webapp.forms import DeskForm, tidy
 from webapp.languages import offered_here
 from webapp.wording import _, lazy
@@ -46,10 +48,35 @@ class ConfirmForm(DeskForm):
         render_kw={"autocomplete": "current-password"},
     )
 
+    def __init__(self) -> None:
+        super().__init__()
+        if whoever_comes().password_hash == NONE:
+            del self.password
+
+    def validate(self, extra_validators: Mapping[str, Sequence[object]] | None = None) -> bool:
+        """Check everything; whoever has no password must have signed in a moment ago instead."""
+        is_valid = super().validate(extra_validators)
+        if whoever_comes().password_hash == NONE and not signed_in_just_now():
+            self.form_errors.append(
+                _("Sign out and in again first. For ten minutes after that you need no password here: you have none.")
+            )
+            return False
+        return is_valid
+
     def validate_password(self, field: PasswordField) -> None:
         """Whether it is theirs."""
         if not fits(whoever_comes().password_hash, field.data or ""):
             raise ValidationError(_("This is not your password."))
+
+
+class LinkForm(ConfirmForm):
+    """The password again, and a code where there is an app, before another sign-in may open the account."""
+
+    code = StringField(
+        lazy("Code of the authenticator app"),
+        validators=[InputRequired(lazy("Enter the code.")), Length(max=40)],
+        render_kw={"autocomplete": "one-time-code", "autocapitalize": "off", "spellcheck": "false"},
+    )
 
 
 class SetUpForm(CodeForm):
@@ -99,8 +126,8 @@ class ConfirmedPasskeyForm(ConfirmForm):
     credential = HiddenField()
 
 
-class NewPasswordForm(ConfirmForm):
-    """Another password in place of the present one."""
+class ChosenPasswordForm(DeskForm):
+    """A new password, twice."""
 
     new = PasswordField(
         lazy("New password"),
@@ -113,9 +140,13 @@ class NewPasswordForm(ConfirmForm):
         render_kw={"autocomplete": "new-password"},
     )
 
+    def owner(self) -> Account:
+        """Whose it is to be."""
+        return whoever_comes()
+
     def validate_new(self, field: PasswordField) -> None:
         """Whether it is good enough."""
-        owner = whoever_comes()
+        owner = self.owner()
         match weakness(field.data or "", (owner.email, owner.name, parts().settings.shop_name)):
             case Weakness.SHORT:
                 raise ValidationError(_("Take at least {count} characters.", count=SHORTEST))
@@ -125,6 +156,32 @@ class NewPasswordForm(ConfirmForm):
                 raise ValidationError(
                     _("This password is easy to guess: many people have it or one made like it. Several words do well.")
                 )
+
+
+class NewPasswordForm(ConfirmForm, ChosenPasswordForm):
+    """Another password in place of the present one."""
+
+
+class RecoverForm(DeskForm):
+    """Whose password is forgotten?"""
+
+    email = EmailField(
+        lazy("Email address"),
+        validators=[InputRequired(lazy("Enter your email address.")), Length(max=254)],
+        render_kw={"autocomplete": "username"},
+    )
+
+
+class ResetForm(ChosenPasswordForm):
+    """A new password by a link, for somebody who is not signed in."""
+
+    def __init__(self, owner: Account) -> None:
+        self._owner = owner
+        super().__init__()
+
+    def owner(self) -> Account:
+        """Whose link it is."""
+        return self._owner
 
 
 class PreferencesForm(DeskForm):

@@ -6,7 +6,7 @@ that nobody has is counted like one that somebody has, so the limit tells nothin
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -17,6 +17,9 @@ from limits.strategies import FixedWindowRateLimiter
 
 from webapp.accounts.settings import SignInSettings
 
+LINKS = 3
+"""How many links to a new password one account is sent at most while failures are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
@@ -25,9 +28,13 @@ class _Limit:
 
 
 class SignInLimits:
-    """Counts failures. ``seconds`` is how long a limit lasts, for tests that cannot wait for minutes."""
+    """Counts failures, those ``about`` one thing apart from those about another.
 
-    def __init__(self, settings: SignInSettings, seconds: int | None = None) -> None:
+    ``seconds`` is how long a limit lasts, for tests that cannot wait for minutes.
+    """
+
+    def __init__(self, settings: SignInSettings, seconds: int | None = None, about: str = "") -> None:
+        self._about = about
         storage = storage_from_string(settings.limit_storage)
         self._counter = FixedWindowRateLimiter(cast(MemoryStorage, storage))
         window = seconds or settings.limit_minutes * 60
@@ -60,10 +67,10 @@ class SignInLimits:
 
     def _own(self, email: str) -> _Limit:
         # Whoever looks into the store learns no addresses.
-        return _Limit(self._account, f"account-{hashlib.sha256(email.encode()).hexdigest()}")
+        return _Limit(self._account, f"{self._about}account-{hashlib.sha256(email.encode()).hexdigest()}")
 
     def _shared(self, address: str) -> tuple[_Limit, _Limit]:
-        return _Limit(self._address, f"address-{address}"), _Limit(self._all, "all")
+        return _Limit(self._address, f"{self._about}address-{address}"), _Limit(self._all, f"{self._about}all")
 
     def _until(self, limit: _Limit) -> datetime:
         stats = self._counter.get_window_stats(limit.item, limit.key)
@@ -73,3 +80,14 @@ class SignInLimits:
 def limits() -> SignInLimits:
     """The running application's."""
     return cast(SignInLimits, current_app.extensions["sign_in_limits"])
+
+
+def recovery_limits() -> SignInLimits:
+    """The running application's for links to new passwords: asking for many of them keeps nobody from signing in."""
+    return cast(SignInLimits, current_app.extensions["recovery_limits"])
+
+
+def for_recovery(settings: SignInSettings) -> SignInLimits:
+    """How often one may ask for a link: each is a mail to somebody who may not have asked for it."""
+    few = min(LINKS, settings.limit_account)
+    return SignInLimits(replace(settings, limit_account=few), about="recovery-")

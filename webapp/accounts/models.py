@@ -110,6 +110,14 @@ class Act(StrEnum):
     RECOVERY_CODES_MADE = "recovery_codes_made"
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    RECOVERY_ASKED = "recovery_asked"
+    """Somebody asked for a link by which to choose a new password."""
+    PASSWORD_RESET = "password_reset"  # noqa: S105  # A name, not a password.
+    """A new password was chosen by such a link."""
+    PROVIDER_LINKED = "provider_linked"
+    PROVIDER_UNLINKED = "provider_unlinked"
+    ROLE_CHANGED = "role_changed"
+    """The organisation's sign-in put them into other groups."""
 
 
 class Way(StrEnum):
@@ -195,4 +203,67 @@ class PasskeyChallenge(SQLModel, table=True):
 
     challenge: str = Field(primary_key=True, max_length=100)
     account_id: str | None = Field(default=None, foreign_key="account.id", max_length=32)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ProviderIdentity(SQLModel, table=True):
+    """Who somebody is at the organisation's own sign-in (OpenID Connect).
+
+    ``issuer`` and ``subject`` together never change and never name anybody else (OpenID Connect Core, 5.7); ``email``
+    is what the provider called them when the two were linked, for its owner to recognise.
+    """
+
+    __tablename__ = "provider_identity"
+    __table_args__ = (
+        sa.UniqueConstraint("issuer", "subject", name="uq_provider_identity_subject"),
+        sa.UniqueConstraint("account_id", "issuer", name="uq_provider_identity_account"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    account_id: str = Field(foreign_key="account.id", max_length=32)
+    issuer: str = Field(max_length=500)
+    subject: str = Field(max_length=255)
+    email: str = Field(default="", max_length=254)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ProviderVisit(SQLModel, table=True):
+    """A browser that was sent to the organisation's sign-in and is to come back, once and soon.
+
+    ``browser_hash`` is that of a cookie, so that it comes back in the same browser; ``account_id`` is set where
+    somebody who is signed in wants to link the two.
+    """
+
+    __tablename__ = "provider_visit"
+
+    state_hash: str = Field(primary_key=True, max_length=64)
+    browser_hash: str = Field(max_length=64)
+    nonce: str = Field(max_length=64)
+    verifier: str = Field(max_length=128)
+    account_id: str | None = Field(default=None, foreign_key="account.id", max_length=32)
+    wanted: str = Field(default="", max_length=500)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class RecoveryRequest(SQLModel, table=True):
+    """Somebody forgot a password, or says so. A worker looks whose address it is, so that asking tells nobody."""
+
+    __tablename__ = "recovery_request"
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    email: str = Field(max_length=254)
+    address: str = Field(default="", max_length=64)
+    user_agent: str = Field(default="", max_length=300)
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class RecoveryLink(SQLModel, table=True):
+    """The one link by which an account's owner may choose a new password; the desk keeps its hash alone."""
+
+    __tablename__ = "recovery_link"
+
+    account_id: str = Field(primary_key=True, foreign_key="account.id", max_length=32)
+    id: str = Field(default_factory=new_id, max_length=32)
+    token_hash: str = Field(max_length=64, unique=True)
     expires_at: datetime = Field(sa_type=UtcDateTime)

@@ -3,7 +3,7 @@
 from flask import Blueprint, flash, g, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webapp.access import account, arriving, arriving_at, parts, public, whoever_comes
+from webapp.access import account, arriving, arriving_at, is_open, parts, public, whoever_comes
 from webapp.accounts import events, factors, passkeys
 from webapp.accounts.arriving import welcome
 from webapp.accounts.factor_views import show_codes
@@ -11,6 +11,7 @@ from webapp.accounts.forms import ConfirmedPasskeyForm, ConfirmForm, CredentialF
 from webapp.accounts.models import Account, Act, Passkey, Stage, Way
 from webapp.accounts.passkeys import PasskeyRefused
 from webapp.accounts.security import check
+from webapp.accounts.settings import Entrance
 from webapp.accounts.views import Refused, code_page, note_failure, sign_in_page
 from webapp.errors import NotFound
 from webapp.forms import DeskForm
@@ -24,9 +25,9 @@ blueprint = Blueprint("passkeys", __name__)
 @public
 def sign_in_options() -> Response:
     """What the browser needs to sign in with a passkey."""
-    desk = parts()
+    desk, half = parts(), _half_in()
     with desk.database.writing() as writing:
-        return _json(passkeys.ask_to_sign(writing, _half_in(), desk.settings, desk.desk.clock()))
+        return _json(passkeys.ask_to_sign(writing, half, desk.settings, desk.desk.clock()))
 
 
 @blueprint.post("/sign-in/passkey")
@@ -86,7 +87,10 @@ def add_post() -> Refused | Response:
         return _page(form), 422
     if codes:
         return show_codes(who, codes, Way.PASSKEY)
-    flash(_("The passkey is added. You can sign in with it alone."), "success")
+    if is_open(Entrance.PASSKEY):
+        flash(_("The passkey is added. You can sign in with it alone."), "success")
+    else:
+        flash(_("The passkey is added. It is your second factor from now on."), "success")
     return go_to(url_for("security.overview")) if arriving() is None else welcome(who, Way.PASSKEY, complete=True)
 
 
@@ -114,8 +118,12 @@ def remove_post(passkey_id: str) -> Refused | Response:
 
 
 def _half_in() -> Account | None:
-    """Whoever has shown the password and is asked for the second factor."""
-    return arriving() if g.stage is Stage.SECOND_FACTOR else None
+    """Whoever has shown the first factor and is asked for the second; nobody else where passkeys alone do not do."""
+    if g.stage is Stage.SECOND_FACTOR:
+        return arriving()
+    if not is_open(Entrance.PASSKEY):
+        raise NotFound(_("One cannot sign in with a passkey alone here."), _("Sign in another way."))
+    return None
 
 
 def _form() -> PasskeyForm | ConfirmedPasskeyForm:

@@ -8,10 +8,20 @@ from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from certlifecycle import REVIEWERS, Role
+from webapp.accounts.provider_settings import ProviderSettingError, ProviderSettings, load_provider
 
 
 class SignInSettingError(ValueError):
     """A setting that cannot be used; the message begins with its name."""
+
+
+class Entrance(StrEnum):
+    """By what one can sign in."""
+
+    PASSWORD = "password"  # noqa: S105  # A name, not a password.
+    PASSKEY = "passkey"
+    OIDC = "oidc"
+    """The organisation's own sign-in."""
 
 
 class SecondFactor(StrEnum):
@@ -43,6 +53,8 @@ class SignInSettings:
     limit_address: int = 100
     limit_all: int = 1000
     limit_storage: str = "memory://"
+    entrances: frozenset[Entrance] = frozenset({Entrance.PASSWORD, Entrance.PASSKEY})
+    provider: ProviderSettings | None = None
     registration: bool = False
     proof_minutes: int = 10
 
@@ -65,8 +77,14 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
     wanted = text("SECOND_FACTOR", "off" if demo else "staff")
     if wanted not in set(SecondFactor):
         raise SignInSettingError(f"SECOND_FACTOR must be one of {', '.join(SecondFactor)}, not {wanted!r}")
+    try:
+        provider = load_provider(environ)
+    except ProviderSettingError as wrong:
+        raise SignInSettingError(str(wrong)) from None
     return SignInSettings(
         second_factor=SecondFactor(wanted),
+        entrances=_entrances(text("SIGN_IN_WITH", ""), has_provider=provider is not None),
+        provider=provider,
         limit_minutes=whole("SIGN_IN_LIMIT_MINUTES", 15, 24 * 60),
         limit_account=whole("SIGN_IN_LIMIT_ACCOUNT", 10, 1000),
         limit_address=whole("SIGN_IN_LIMIT_ADDRESS", 100, 1_000_000),
@@ -75,6 +93,18 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
         limit_storage=_storage(text("RATELIMIT_STORAGE_URI", "memory://")),
         proof_minutes=whole("PROOF_MINUTES", 10, 24 * 60),
     )
+
+
+def _entrances(wanted: str, *, has_provider: bool) -> frozenset[Entrance]:
+    """The ways that are open; without the setting all of them, the organisation's sign-in once it is set up."""
+    names = [name for name in (one.strip() for one in wanted.split(",")) if name]
+    unknown = next((name for name in names if name not in set(Entrance)), None)
+    if unknown is not None:
+        raise SignInSettingError(f"SIGN_IN_WITH must name some of {', '.join(Entrance)}, not {unknown[:40]!r}")
+    if Entrance.OIDC in names and not has_provider:
+        raise SignInSettingError("SIGN_IN_WITH names oidc, which needs OIDC_ISSUER as well")
+    usual = [Entrance.PASSWORD, Entrance.PASSKEY, *([Entrance.OIDC] if has_provider else [])]
+    return frozenset(Entrance(name) for name in names) if names else frozenset(usual)
 
 
 def _storage(uri: str) -> str:

@@ -8,13 +8,14 @@ from sqlmodel import col, select
 from werkzeug.wrappers import Response
 
 from webapp import demo
-from webapp.access import arriving, arriving_at, parts, public, whoever_comes
+from webapp.access import arriving, arriving_at, entrance, is_open, parts, public, whoever_comes
 from webapp.accounts import events, factors, sessions
 from webapp.accounts.arriving import welcome
 from webapp.accounts.forms import CodeForm, SignInForm
 from webapp.accounts.limits import limits
 from webapp.accounts.models import Account, Act, Stage, Way
 from webapp.accounts.passwords import NONE, fits
+from webapp.accounts.settings import Entrance
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record, record_refused_sign_in
 from webapp.certificates.models import Channel
@@ -39,6 +40,7 @@ def sign_in() -> str | Response:
 
 @blueprint.post("/sign-in")
 @public
+@entrance(Entrance.PASSWORD)
 def sign_in_post() -> Refused | Response:
     """Open a session for the right password. A wrong one and an unknown address get the same answer."""
     form = SignInForm()
@@ -139,16 +141,21 @@ def _account_of(email: str) -> Account | None:
         return reading.exec(select(Account).where(Account.email == email, col(Account.disabled_at).is_(None))).first()
 
 
-def sign_in_page(form: DeskForm) -> str:
-    """The page that asks who it is; also by others who find something wrong with it."""
+def sign_in_page(form: DeskForm, wanted: str | None = None) -> str:
+    """The page that asks who it is, on the way to what is ``wanted``; also by others who find something wrong."""
+    settings = parts().settings
     # Anybody may walk into a demo shop; a real one says nothing about who is in it.
-    people = demo.PEOPLE if parts().settings.demo else ()
+    people = demo.PEOPLE if settings.demo and is_open(Entrance.PASSWORD) else ()
     return render_template(
         "accounts/sign_in.html",
         form=form,
+        wanted=wanted or request.args.get("next"),
         demo_people=people,
         demo_password=demo.PASSWORD,
-        can_register=parts().settings.sign_in.registration,
+        with_password=is_open(Entrance.PASSWORD),
+        with_passkey=is_open(Entrance.PASSKEY),
+        provider=settings.sign_in.provider if is_open(Entrance.OIDC) else None,
+        can_register=settings.sign_in.registration and is_open(Entrance.PASSWORD),
     )
 
 
@@ -157,4 +164,5 @@ def code_page(form: DeskForm) -> str:
     who = whoever_comes()
     with parts().database.reading() as reading:
         has_passkey = bool(factors.passkeys_of(reading, who.id))
-    return render_template("accounts/code.html", form=form, arriving=who, has_passkey=has_passkey)
+    wanted = request.args.get("next")
+    return render_template("accounts/code.html", form=form, arriving=who, has_passkey=has_passkey, wanted=wanted)

@@ -27,6 +27,11 @@ class AuditKind(StrEnum):
     RECOVERY_CODES_MADE = "recovery_codes_made"
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    RECOVERY_ASKED = "recovery_asked"
+    PASSWORD_RESET = "password_reset"  # noqa: S105  # A name, not a password.
+    PROVIDER_LINKED = "provider_linked"
+    PROVIDER_UNLINKED = "provider_unlinked"
+    ROLE_CHANGED = "role_changed"
     PROVED_AGAIN = "proved_again"
     """Whoever sits at a signed-in browser has shown again who they are, before something that matters most."""
     ACCOUNT_ADDED = "account_added"

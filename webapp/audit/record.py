@@ -50,14 +50,19 @@ def record(
 
 
 def record_refused_sign_in(session: Session, account: Account | None, address: str, at: datetime) -> None:
-    """Note that somebody could not sign in, with the account that they named.
+    """Note that somebody could not sign in, with the account that they named."""
+    record_claimed(session, AuditKind.SIGN_IN_REFUSED, account, address, at)
+
+
+def record_claimed(session: Session, kind: AuditKind, account: Account | None, address: str, at: datetime) -> None:
+    """Note what somebody did who has shown nothing yet, with the account that they named.
 
     What was typed is kept only where it is the address of an account: people type passwords into the wrong field.
     """
     _write(
         session,
         AuditEvent(
-            kind=AuditKind.SIGN_IN_REFUSED.value,
+            kind=kind.value,
             actor_id=account.id if account else None,
             actor_role=Role(account.role) if account else None,
             actor_name=account.name if account else "",

@@ -7,6 +7,7 @@ from typing import TypeVar
 from sqlmodel import Session, SQLModel
 
 from certlifecycle import RefundPolicy, Sentence, State, Verdict, say, verdict
+from webapp.accounts.recovery import Recovering
 from webapp.certificates.facts import facts_of
 from webapp.certificates.models import Certificate, History, PaymentMethod, Purchase
 from webapp.certificates.names import display_name
@@ -56,6 +57,7 @@ class About:
     policy: RefundPolicy
     payable: frozenset[PaymentMethod]
     links: Links
+    recovering: Recovering
 
     @property
     def row(self) -> History:

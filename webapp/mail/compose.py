@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from certlifecycle import RefundPolicy, say
 from webapp.accounts.models import Account
+from webapp.accounts.recovery import Recovering
 from webapp.certificates.models import PaymentMethod
 from webapp.mail.about import About, Letter, Unwritable
 from webapp.mail.letters import write
@@ -58,6 +59,7 @@ class Composer:
         policy: RefundPolicy,
         payable: frozenset[PaymentMethod],
         unsubscribing: Unsubscribing,
+        recovering: Recovering,
         reader_of: Callable[[Account], Wording],
     ) -> None:
         self._settings = settings
@@ -66,6 +68,7 @@ class Composer:
         self._policy = policy
         self._payable = payable
         self._unsubscribing = unsubscribing
+        self.recovering = recovering
         self._reader_of = reader_of
         self._templates = _templates()
 
@@ -75,7 +78,7 @@ class Composer:
         Raises what :func:`~webapp.mail.letters.write` raises, also for an address that is none.
         """
         reader = self._reader_of(recipient)
-        letter = write(About(session, mail, now, self._policy, self._payable, self._links))
+        letter = write(About(session, mail, now, self._policy, self._payable, self._links, self.recovering))
         message = EmailMessage(policy=POLICY)
         message["Message-ID"] = mail.message_id
         message["Date"] = now

@@ -41,6 +41,18 @@ class Links:
         """What the desk owes the outside, for administrators."""
         return f"{self.base}/outbox"
 
+    def sign_in(self) -> str:
+        """Where somebody signs in."""
+        return f"{self.base}/sign-in"
+
+    def ask_for_recovery(self) -> str:
+        """Where somebody who forgot the password asks for a link."""
+        return f"{self.base}/sign-in/recover"
+
+    def recover(self, token: str) -> str:
+        """Where that link leads: to a new password."""
+        return f"{self.base}/sign-in/recover/{token}"
+
     def preferences(self) -> str:
         """Where somebody chooses which mails they get."""
         return f"{self.base}/account/mail"

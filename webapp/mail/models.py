@@ -52,6 +52,8 @@ class MailKind(StrEnum):
     REVIEW_OVERDUE = "review_overdue", MailGroup.DUTIES
     REVOCATION_SLOW = "revocation_slow", MailGroup.DUTIES
     HISTORY_HEAD = "history_head", MailGroup.DUTIES
+    RECOVERY = "recovery"
+    PASSWORD_RESET = "password_reset"  # noqa: S105  # A name, not a password.
 
 
 class MailStatus(StrEnum):

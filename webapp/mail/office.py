@@ -5,13 +5,18 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from sqlmodel import select
+
 from certlifecycle import RefundPolicy
+from webapp.accounts.models import RecoveryRequest
+from webapp.accounts.recovery import Recovering
 from webapp.db import Database
 from webapp.languages import Languages
 from webapp.mail.compose import Composer
 from webapp.mail.models import MailStatus
 from webapp.mail.plan import BATCH, has_news, plan_mails
 from webapp.mail.preferences import Unsubscribing
+from webapp.mail.recovery import answer_requests
 from webapp.mail.reminders import LOOKS, Look, add_reminders, find_reminders, heads_of_the_history
 from webapp.mail.send import send_due
 from webapp.mail.settings import MailSettings
@@ -38,6 +43,7 @@ def open_office(parts: Parts, settings: MailSettings) -> "PostOffice":
         policy=parts.desk.policy,
         payable=parts.desk.payable,
         unsubscribing=Unsubscribing(parts.settings.secret_key, parts.settings.secret_key_fallbacks),
+        recovering=Recovering(parts.settings.secret_key, parts.settings.secret_key_fallbacks),
         reader_of=Languages(parts.settings).of_account,
     )
     transport = transport_for(settings)
@@ -95,7 +101,7 @@ class PostOffice:
 
     def work(self) -> None:
         """Do what is to be done now. Whatever fails is tried again the next time: the loop must outlive everything."""
-        for step in (self.plan, self.remind, self.send, *self._also):
+        for step in (self.plan, self.remind, self.recover, self.send, *self._also):
             try:
                 step()
             except Exception:
@@ -126,6 +132,14 @@ class PostOffice:
                 add_reminders(session, found[place : place + REMINDERS_AT_ONCE], now, self._domain)
         self._looked_at = now
         return len(found)
+
+    def recover(self) -> int:
+        """Answer those who forgot their password; returns how many asked."""
+        with self._database.reading() as session:
+            if session.exec(select(RecoveryRequest.id).limit(1)).first() is None:
+                return 0
+        with self._database.writing() as session:
+            return answer_requests(session, self._composer.recovering, self._clock(), self._domain)
 
     def send(self) -> int:
         """Send what is due, until nothing is left that can be sent now; returns how many mails left."""

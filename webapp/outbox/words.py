@@ -70,6 +70,8 @@ MAILS: Mapping[MailKind, Sentence] = {
     MailKind.REVIEW_OVERDUE: say("Tell reviewers that reviews are overdue"),
     MailKind.REVOCATION_SLOW: say("Tell administrators that a revocation takes too long"),
     MailKind.HISTORY_HEAD: say("Send administrators the head of the history"),
+    MailKind.RECOVERY: say("Send a link for a new password"),
+    MailKind.PASSWORD_RESET: say("Tell that the password was replaced"),
 }
 """What each kind of mail is for."""
 
