@@ -14,7 +14,7 @@ from webapp.migrations.checks import add_words, remove_words
 from webapp.migrations.triggers import allow, forbid
 
 revision = "0016"
-down_revision = "0017"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
