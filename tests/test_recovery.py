@@ -77,7 +77,7 @@ def test_a_journey_from_the_forgotten_password_to_the_new_one(post: MailShop) ->
     shop.browser().post("/sign-in", {"email": shop.alice.email, "password": PASSWORD}, 422)
     browser.post("/sign-in", {"email": shop.alice.email, "password": NEW})
     browser.get("/certificates")
-    assert post.told()[-1] == (MailKind.PASSWORD_RESET, shop.alice.email)
+    assert (MailKind.PASSWORD_RESET, shop.alice.email) in post.told()
     happened = [Act.RECOVERY_ASKED, Act.PASSWORD_RESET, Act.SIGN_IN_FAILED, Act.SIGNED_IN]
     assert [act for act, _ in events_of(shop, shop.alice)] == happened
     assert audited(shop)[:2] == [(one, shop.alice.email) for one in ("recovery_asked", "password_reset")]
@@ -135,6 +135,8 @@ def test_a_link_ends(post: MailShop, how: str) -> None:
     link = link_in(post)
     match how:
         case "newer":
+            # Mails of one instant have no order.
+            shop.clock.advance(seconds=1)
             asked(post)
             assert link_in(post) != link
         case "late":
