@@ -1,5 +1,6 @@
 """Coming in from a mail: an invitation that is accepted once, by whom it is for, while it counts."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from sqlmodel import select
 
 from certlifecycle import Role, State
 from webapp.accounts.models import Account
+from webapp.accounts.settings import Entrance, SignInSettings
 from webapp.errors import DeskError, NotFound
 from webapp.mail.office import open_office
 from webapp.organisations import invitations
@@ -54,6 +56,19 @@ def test_somebody_new_chooses_a_password_and_is_a_member(owned: Shop) -> None:
     assert (account.role, account.is_owner) == (Role.CUSTOMER, False)
     owned.browser().get(link, 404)
     owned.browser().post(link, right, 404)
+
+
+def test_where_nobody_has_a_password_an_invitation_makes_none(sqlite_url: str, open_shop: Callable[..., Shop]) -> None:
+    owned = open_shop(sqlite_url, sign_in=SignInSettings(entrances=frozenset({Entrance.PASSKEY})))
+    found(owned, owned.alice)
+    link = invite(owned, "carol@example.com")
+    page = owned.browser().get(link)
+    assert "Sign in as carol@example.com; then you are asked once more." in page.words
+    assert not [node for node in page.tree.iter("input") if node.get("type") == "password"]
+    right = {"name": "Carol", "password": NEW_PASSWORD, "again": NEW_PASSWORD}
+    assert owned.browser().post(link, right).location == f"/sign-in?next={link}"
+    with owned.database.reading() as session:
+        assert session.exec(select(Account).where(Account.email == "carol@example.com")).all() == []
 
 
 def test_whoever_has_an_account_signs_in_and_brings_their_certificates(owned: Shop) -> None:

@@ -136,6 +136,9 @@ def test_the_setting() -> None:
     assert not load_sign_in({}, demo=False).registration
     assert load_sign_in({}, demo=True).registration
     assert load_sign_in({"REGISTRATION": "on"}, demo=False).registration
+    assert not load_sign_in({"SIGN_IN_WITH": "passkey"}, demo=True).registration
+    with pytest.raises(SignInSettingError, match="REGISTRATION=on makes accounts with passwords"):
+        load_sign_in({"REGISTRATION": "on", "SIGN_IN_WITH": "passkey"}, demo=False)
     with pytest.raises(SignInSettingError, match="REGISTRATION must be on or off"):
         load_sign_in({"REGISTRATION": "yes"}, demo=False)
 

@@ -71,9 +71,6 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
             raise SignInSettingError(f"{name} must be a whole number between 1 and {most}, not {raw[:40]!r}")
         return int(raw)
 
-    registration = text("REGISTRATION", "on" if demo else "off")
-    if registration not in ("on", "off"):
-        raise SignInSettingError(f"REGISTRATION must be on or off, not {registration[:40]!r}")
     wanted = text("SECOND_FACTOR", "off" if demo else "staff")
     if wanted not in set(SecondFactor):
         raise SignInSettingError(f"SECOND_FACTOR must be one of {', '.join(SecondFactor)}, not {wanted!r}")
@@ -81,9 +78,16 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
         provider = load_provider(environ)
     except ProviderSettingError as wrong:
         raise SignInSettingError(str(wrong)) from None
+    entrances = _entrances(text("SIGN_IN_WITH", ""), has_provider=provider is not None)
+    has_passwords = Entrance.PASSWORD in entrances
+    registration = text("REGISTRATION", "on" if demo and has_passwords else "off")
+    if registration not in ("on", "off"):
+        raise SignInSettingError(f"REGISTRATION must be on or off, not {registration[:40]!r}")
+    if registration == "on" and not has_passwords:
+        raise SignInSettingError("REGISTRATION=on makes accounts with passwords, which SIGN_IN_WITH switches off")
     return SignInSettings(
         second_factor=SecondFactor(wanted),
-        entrances=_entrances(text("SIGN_IN_WITH", ""), has_provider=provider is not None),
+        entrances=entrances,
         provider=provider,
         limit_minutes=whole("SIGN_IN_LIMIT_MINUTES", 15, 24 * 60),
         limit_account=whole("SIGN_IN_LIMIT_ACCOUNT", 10, 1000),

@@ -14,6 +14,7 @@ from webapp.accounts.arriving import welcome
 from webapp.accounts.limits import limits
 from webapp.accounts.models import Account, Way
 from webapp.accounts.passwords import hash_password
+from webapp.accounts.settings import Entrance
 from webapp.accounts.views import Refused, too_often
 from webapp.certificates.models import Channel
 from webapp.desk import By
@@ -51,7 +52,7 @@ def invitation_post(token: str) -> Refused | Response:
             invitations.accept(session, invited, account(), by(), parts().desk.clock())
         flash(_("You belong to {organisation} now.", organisation=invited.organisation.name), "success")
         return go_to(url_for("organisation.overview"))
-    if invited.account is not None:
+    if invited.account is not None or not _has_passwords():
         return redirect(url_for("accounts.sign_in", next=request.path), 303)
     form = NewPersonForm()
     if not form.validate():
@@ -88,9 +89,15 @@ def _invitation_page(invited: Invited, form: DeskForm) -> str:
         "organisations/invitation.html",
         invited=invited,
         form=form,
+        has_passwords=_has_passwords(),
         is_theirs=viewer is not None and viewer.email == invited.invitation.email,
         viewer=viewer,
     )
+
+
+def _has_passwords() -> bool:
+    """Whether somebody new can have one; else the organisation's own sign-in makes their account."""
+    return Entrance.PASSWORD in parts().settings.sign_in.entrances
 
 
 # Registering
