@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
         SECRET_KEY_FALLBACKS=list(parts.settings.secret_key_fallbacks),
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         MAX_FORM_PARTS=100,
-        SESSION_COOKIE_NAME="desk_form",
+        SESSION_COOKIE_NAME=parts.settings.cookie_name("desk_form"),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=parts.settings.secure_cookies,
@@ -152,10 +152,10 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
 
     @app.get("/healthz")
     @access.public
-    def health() -> tuple[str, int]:
+    def health() -> Response:
         with parts.database.reading() as session:
             session.connection().exec_driver_sql("SELECT 1")
-        return "ok\n", 200
+        return Response("ok\n", mimetype="text/plain")
 
     @app.get("/favicon.ico")
     @access.public

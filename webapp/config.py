@@ -83,6 +83,10 @@ class Settings:
         """Whether the console is reached over TLS, so that cookies may insist on it."""
         return self.public_url.startswith("https://")
 
+    def cookie_name(self, name: str) -> str:
+        """A cookie's name; over TLS the prefix ties it to this host alone (RFC 6265bis, 4.1.3.2)."""
+        return f"__Host-{name}" if self.secure_cookies else name
+
 
 def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], object] = system_nameservers) -> Settings:
     """Read the settings; raises :class:`SettingError` naming the first one that is malformed.
