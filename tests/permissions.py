@@ -90,6 +90,8 @@ RULES: dict[str, Rule] = {
     "preferences.preferences_post": PEOPLE,
     "accounts.code": PEOPLE,
     "accounts.code_post": PEOPLE,
+    "privacy.overview": PEOPLE,
+    "privacy.export_post": PEOPLE,
     "security.overview": PEOPLE,
     "security.password": PEOPLE,
     "security.password_post": PEOPLE,

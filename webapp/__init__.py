@@ -106,6 +106,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.payments.payouts import waking
     from webapp.payments.views import blueprint as payments
     from webapp.people.views import blueprint as people
+    from webapp.privacy.views import blueprint as privacy
     from webapp.refunds.views import blueprint as refunds
     from webapp.review.routes import blueprint as review
 
@@ -121,6 +122,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     app.extensions["one_time_links"] = OneTimeLinks(parts.settings.secret_key, parts.settings.secret_key_fallbacks)
     app.register_blueprint(organisation)
     app.register_blueprint(coming)
+    app.register_blueprint(privacy)
     app.register_blueprint(figures)
     app.register_blueprint(audit)
     app.register_blueprint(people)
