@@ -92,6 +92,8 @@ RULES: dict[str, Rule] = {
     "accounts.code_post": PEOPLE,
     "privacy.overview": PEOPLE,
     "privacy.export_post": PEOPLE,
+    "privacy.delete": BUYERS,
+    "privacy.delete_post": BUYERS,
     "security.overview": PEOPLE,
     "security.password": PEOPLE,
     "security.password_post": PEOPLE,

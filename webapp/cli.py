@@ -26,10 +26,12 @@ from webapp.organisations import members
 from webapp.organisations.models import Organisation
 from webapp.parts import passphrase_of
 from webapp.payments.ledger import CASH, transfer, wallet
+from webapp.privacy.cli import forget
 
 desk = AppGroup("desk", help="Run the certificate desk.")
 desk.add_command(verify_history)
 desk.add_command(history_head)
+desk.add_command(forget)
 
 COMMAND_LINE = By(SYSTEM, Channel.COMMAND_LINE)
 """Whoever can run these commands can do anything; who it was, the machine's own log knows."""
