@@ -16,6 +16,7 @@ from webapp.audit import verify as verifying
 from webapp.audit.models import AuditEvent
 from webapp.audit.verify import Broken, Fault, verify
 from webapp.certificates.models import Certificate, History, PaymentMethod
+from webapp.organisations.models import Invitation
 from webapp.payments.models_outside import PayerAccount
 from webapp.privacy import export
 from webapp.refunds.models import Refund
@@ -197,3 +198,32 @@ def test_whoever_decides_does_not_delete_their_name(shop: Shop) -> None:
         assert link(shop.browser(who).get("/account/data"), "Delete your account") is None
         shop.browser(who).get(DELETE, 403)
         shop.browser(who).post(DELETE, RIGHT, 403)
+
+
+def test_a_member_leaves_the_organisation_first(shop: Shop) -> None:
+    browser = shop.browser(shop.alice)
+    browser.post("/account/organisation", {"name": "Example Ltd"})
+    certificate = shop.certificate_in(State.ISSUED, shop.find(Account, shop.alice.id))
+    page = browser.get(DELETE)
+    assert link(page, "Leave the organisation") == "/account/organisation/leave"
+    assert "This stands in the way" in browser.post(DELETE, RIGHT, 409).words
+    bob = shop.find(Account, shop.bob.id)
+    with shop.database.writing() as session:
+        session.add(
+            Invitation(
+                organisation_id=shop.find(Account, shop.alice.id).organisation_id or "",
+                email="alice@example.com",
+                invited_by=bob.id,
+                created_at=shop.clock(),
+                expires_at=shop.clock(),
+            )
+        )
+    browser.post("/account/organisation/leave")
+    # The last to leave keeps the certificates, and a valid one has to be revoked.
+    assert link(browser.get(DELETE), certificate.domain)
+    shop.clock.advance(days=300)
+    browser = shop.browser(shop.alice)
+    browser.post(DELETE, RIGHT)
+    for name, rows in everything(shop).items():
+        assert "alice@example.com" not in rows, name
+    whole(shop)

@@ -29,6 +29,7 @@ from webapp.desk import By
 from webapp.errors import Forbidden
 from webapp.jobs.models import Job, JobChunk
 from webapp.mail.models import Mail, MailPreference
+from webapp.organisations.models import Invitation, Note, Registration
 from webapp.payments.ledger import wallet
 from webapp.payments.models import LedgerAccount
 from webapp.payments.models_outside import PayerAccount
@@ -52,6 +53,8 @@ THEIRS_ALONE = (
 class Standing:
     """What a deletion meets: certificates that keep it from happening, and what it would give up."""
 
+    is_member: bool
+    """Of an organisation, which goes on without them only once they have left it."""
     under_way: Sequence[Certificate]
     valid: Sequence[Certificate]
     unused: Sequence[Certificate]
@@ -60,7 +63,7 @@ class Standing:
     @property
     def is_possible(self) -> bool:
         """Whether nothing keeps it from happening."""
-        return not self.under_way and not self.valid
+        return not self.is_member and not self.under_way and not self.valid
 
     @property
     def gives_up(self) -> bool:
@@ -71,12 +74,13 @@ class Standing:
 def standing(session: Session, who: Account, now: datetime) -> Standing:
     """How things stand for a deletion of this account."""
     mine = session.exec(
-        select(Certificate).where(Certificate.customer_id == who.id).order_by(col(Certificate.created_at))
+        select(Certificate).where(Certificate.holder_id == who.id).order_by(col(Certificate.created_at))
     ).all()
     held = session.exec(
         select(LedgerAccount).where(LedgerAccount.owner == wallet(who.id), LedgerAccount.balance_minor > 0)
     ).all()
     return Standing(
+        is_member=who.organisation_id is not None,
         under_way=[one for one in mine if one.state in UNDER_WAY],
         valid=[one for one in mine if one.state == State.ISSUED and one.not_after is not None and one.not_after > now],
         unused=[one for one in mine if one.state in NEVER_ISSUED],
@@ -98,7 +102,7 @@ def forget(session: Session, who: Account, now: datetime) -> None:
     record(session, AuditKind.ACCOUNT_DELETED, by, now, subject=pseudonym)
     erase(session, who.id, who.email, pseudonym, by, now)
     _remove_what_may_go(session, who.id)
-    _unname_what_must_stay(session, who.id, pseudonym)
+    _unname_what_must_stay(session, who.id, who.email, pseudonym)
     session.exec(
         update(Account)
         .where(col(Account.id) == who.id)
@@ -124,12 +128,15 @@ def _remove_what_may_go(session: Session, account_id: str) -> None:
     session.exec(delete(PayerAccount).where(col(PayerAccount.purchase_id).in_(orders)))
 
 
-def _unname_what_must_stay(session: Session, account_id: str, pseudonym: str) -> None:
+def _unname_what_must_stay(session: Session, account_id: str, email: str, pseudonym: str) -> None:
     changes: tuple[tuple[sa.Update, dict[str, object]], ...] = (
         (update(Purchase).where(col(Purchase.customer_id) == account_id), {"has_payer_account": False}),
         (update(Refund).where(col(Refund.applicant_id) == account_id), {"reason": ""}),
         (update(Mail).where(col(Mail.recipient_id) == account_id), {"address": pseudonym, "subject": ""}),
         (update(Job).where(col(Job.owner_id) == account_id), {"address": "", "file_until": None}),
+        (update(Invitation).where(col(Invitation.email) == email), {"email": pseudonym}),
+        (update(Note).where(col(Note.address) == email), {"address": pseudonym}),
     )
+    session.execute(sa.delete(Registration).where(col(Registration.email) == email))
     for statement, values in changes:
         session.execute(statement.values(**values).execution_options(synchronize_session=False))

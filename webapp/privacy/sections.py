@@ -18,6 +18,7 @@ from webapp.certificates.saved import SavedSearch
 from webapp.domaincontrol.models import DomainControl
 from webapp.jobs.models import Job
 from webapp.mail.models import Mail, MailPreference
+from webapp.organisations.models import Invitation, Note, Organisation
 from webapp.payments.ledger import wallet
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
 from webapp.payments.models_outside import BankPayment, PayerAccount
@@ -149,6 +150,22 @@ def _audit(who: Account) -> Query:
     )
 
 
+def _organisation(who: Account) -> Query:
+    columns = (*_columns(Organisation, "name created_at"), *_columns(Account, "joined_at is_owner"))
+    query = sa.select(*columns).join(Account, col(Account.organisation_id) == Organisation.id)
+    return query.where(col(Account.id) == who.id)
+
+
+def _invitations(who: Account) -> Query:
+    names = "email created_at expires_at settled_at ended"
+    about = sa.or_(col(Invitation.invited_by) == who.id, col(Invitation.email) == who.email)
+    return sa.select(*_columns(Invitation, names)).where(about).order_by(col(Invitation.created_at))
+
+
+def _notes(who: Account) -> Query:
+    return sa.select(*_columns(Note, "created_at kind address sent_at")).where(col(Note.address) == who.email)
+
+
 def _mails(who: Account) -> Query:
     names = "created_at kind address subject status sent_at"
     mine = col(Mail.recipient_id) == who.id
@@ -180,6 +197,9 @@ SECTIONS: Mapping[str, Callable[[Account], Query]] = {
     "balance": _balance,
     "history": _history,
     "audit-trail": _audit,
+    "organisation": _organisation,
+    "invitations": _invitations,
+    "mails-with-links": _notes,
     "mails": _mails,
     "jobs": _jobs,
 }

@@ -4,7 +4,7 @@ What was emptied is an entry of the audit trail, and the chain says so (webapp/a
 account may be removed: it is in the audit trail as well.
 
 Revision ID: 0019
-Revises: 0014
+Revises: 0017
 """
 
 from alembic import op
@@ -12,7 +12,7 @@ from alembic import op
 from webapp.migrations.triggers import allow, forbid, forbid_unless
 
 revision = "0019"
-down_revision = "0014"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
