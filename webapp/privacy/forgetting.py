@@ -16,7 +16,11 @@ from webapp.accounts.models import (
     Authenticator,
     Passkey,
     PasskeyChallenge,
+    ProviderIdentity,
+    ProviderVisit,
     RecoveryCode,
+    RecoveryLink,
+    RecoveryRequest,
     WebSession,
 )
 from webapp.accounts.passwords import NONE
@@ -44,7 +48,7 @@ NEVER_ISSUED = (State.PENDING, State.FAILED)
 
 THEIRS_ALONE = (
     *(WebSession, Authenticator, RecoveryCode, Passkey, PasskeyChallenge),
-    *(AccountEvent, MailPreference, SavedSearch),
+    *(AccountEvent, MailPreference, SavedSearch, ProviderIdentity, ProviderVisit, RecoveryLink),
 )
 """What nobody needs but the person: each table has an ``account_id``."""
 
@@ -137,6 +141,7 @@ def _unname_what_must_stay(session: Session, account_id: str, email: str, pseudo
         (update(Invitation).where(col(Invitation.email) == email), {"email": pseudonym}),
         (update(Note).where(col(Note.address) == email), {"address": pseudonym}),
     )
+    session.execute(sa.delete(RecoveryRequest).where(col(RecoveryRequest.email) == email))
     session.execute(sa.delete(Registration).where(col(Registration.email) == email))
     for statement, values in changes:
         session.execute(statement.values(**values).execution_options(synchronize_session=False))

@@ -11,7 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
-from webapp.accounts.models import Account, AccountEvent, Authenticator, Passkey, RecoveryCode, WebSession
+from webapp.accounts.models import (
+    Account,
+    AccountEvent,
+    Authenticator,
+    Passkey,
+    ProviderIdentity,
+    RecoveryCode,
+    WebSession,
+)
 from webapp.audit.models import AuditEvent
 from webapp.certificates.models import Certificate, History, Purchase
 from webapp.certificates.saved import SavedSearch
@@ -59,6 +67,11 @@ def _recovery_codes(who: Account) -> Query:
 
 def _passkeys(who: Account) -> Query:
     return sa.select(*_columns(Passkey, "name created_at used_at")).where(col(Passkey.account_id) == who.id)
+
+
+def _provider_identities(who: Account) -> Query:
+    names = "issuer subject email created_at used_at"
+    return sa.select(*_columns(ProviderIdentity, names)).where(col(ProviderIdentity.account_id) == who.id)
 
 
 def _mail_preferences(who: Account) -> Query:
@@ -185,6 +198,7 @@ SECTIONS: Mapping[str, Callable[[Account], Query]] = {
     "authenticator": _authenticators,
     "recovery-codes": _recovery_codes,
     "passkeys": _passkeys,
+    "provider-identities": _provider_identities,
     "mail-preferences": _mail_preferences,
     "saved-searches": _saved_searches,
     "orders": _orders,
@@ -207,6 +221,8 @@ SECTIONS: Mapping[str, Callable[[Account], Query]] = {
 
 LEFT_OUT: Mapping[str, str] = {
     "passkey_challenge": "is gone within minutes",
+    "provider_visit": "is gone within minutes",
+    "recovery_link": "is the hash of a link that works once and soon",
     "review_claim": "says who is at work on a case at this moment",
     "review_claim_event": "is about the work of reviewers, who read it beside the case",
     "review_visit": "says who looks at a case at this moment",
