@@ -263,6 +263,8 @@ PAGES: dict[str, Find] = {
     "accounts.sign_in": lambda it: ["/sign-in", "/sign-in?next=/refunds"],
     "recovery.ask": lambda it: ["/sign-in/recover"],
     "recovery.choose": lambda it: [f"/sign-in/recover/{it.recovery_token()}", "/sign-in/recover/nonsense"],
+    "privacy.overview": lambda it: ["/account/data"],
+    "privacy.delete": lambda it: ["/account/data/delete"],
     "security.overview": lambda it: ["/account/security"],
     "security.password": lambda it: ["/account/password"],
     "provider.link": lambda it: ["/account/provider"],

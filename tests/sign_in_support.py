@@ -49,4 +49,4 @@ def with_app(shop: Shop, who: Account) -> tuple[Browser, App, list[str]]:
 
 def codes_on(page: Page) -> list[str]:
     """The recovery codes that a page shows."""
-    return re.findall(r"\b(?:[A-Z2-9]{4}-){3}[A-Z2-9]{4}\b", page.words)
+    return re.findall(r"\b(?:[A-Z2-9]{4}-){5}[A-Z2-9]{4}\b", page.words)

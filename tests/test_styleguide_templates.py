@@ -84,6 +84,7 @@ def app() -> Flask:
     app.add_url_rule("/account/mail", "mail.preferences", lambda: "")
     app.add_url_rule("/account/security", "security.overview", lambda: "")
     app.add_url_rule("/organisation", "organisation.overview", lambda: "")
+    app.add_url_rule("/account/data", "privacy.overview", lambda: "")
     app.add_url_rule("/jobs", "jobs.list_jobs", lambda: "")
     app.add_url_rule("/account/preferences", "preferences.preferences", lambda: "")
     app.add_url_rule("/help", "help.first_page", lambda: "")

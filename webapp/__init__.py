@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
         SECRET_KEY_FALLBACKS=list(parts.settings.secret_key_fallbacks),
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         MAX_FORM_PARTS=100,
-        SESSION_COOKIE_NAME="desk_form",
+        SESSION_COOKIE_NAME=parts.settings.cookie_name("desk_form"),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=parts.settings.secure_cookies,
@@ -106,6 +106,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.payments.payouts import waking
     from webapp.payments.views import blueprint as payments
     from webapp.people.views import blueprint as people
+    from webapp.privacy.views import blueprint as privacy
     from webapp.refunds.views import blueprint as refunds
     from webapp.review.routes import blueprint as review
 
@@ -121,6 +122,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     app.extensions["one_time_links"] = OneTimeLinks(parts.settings.secret_key, parts.settings.secret_key_fallbacks)
     app.register_blueprint(organisation)
     app.register_blueprint(coming)
+    app.register_blueprint(privacy)
     app.register_blueprint(figures)
     app.register_blueprint(audit)
     app.register_blueprint(people)
@@ -152,10 +154,10 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
 
     @app.get("/healthz")
     @access.public
-    def health() -> tuple[str, int]:
+    def health() -> Response:
         with parts.database.reading() as session:
             session.connection().exec_driver_sql("SELECT 1")
-        return "ok\n", 200
+        return Response("ok\n", mimetype="text/plain")
 
     @app.get("/favicon.ico")
     @access.public

@@ -11,6 +11,7 @@ from certlifecycle import SYSTEM, Money, MoneyError, Role
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.accounts.passwords import LONGEST, SHORTEST, Weakness, hash_password, weakness
+from webapp.accounts.sessions import end_all
 from webapp.audit.cli import history_head, verify_history
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
@@ -25,10 +26,12 @@ from webapp.organisations import members
 from webapp.organisations.models import Organisation
 from webapp.parts import passphrase_of
 from webapp.payments.ledger import CASH, transfer, wallet
+from webapp.privacy.cli import forget
 
 desk = AppGroup("desk", help="Run the certificate desk.")
 desk.add_command(verify_history)
 desk.add_command(history_head)
+desk.add_command(forget)
 
 COMMAND_LINE = By(SYSTEM, Channel.COMMAND_LINE)
 """Whoever can run these commands can do anything; who it was, the machine's own log knows."""
@@ -117,6 +120,23 @@ def _let_join(session: Session, account: Account, name: str) -> None:
         members.join(session, known[0], account, COMMAND_LINE, now)
     else:
         members.found(session, account, name, COMMAND_LINE, now)
+
+
+@desk.command("sign-out")
+@click.argument("email", required=False)
+@click.option("--everybody", is_flag=True, help="End every session of every account.")
+def sign_out(email: str | None, everybody: bool) -> None:
+    """End every session of somebody, or of everybody, at once."""
+    if bool(email) is everybody:
+        raise click.ClickException("Name the email address of one account, or give --everybody.")
+    now = parts().desk.clock()
+    with parts().database.writing() as session:
+        people = session.exec(select(Account)).all() if email is None else [_account_of(session, email)]
+        for one in people:
+            end_all(session, one.id, now)
+        subject = people[0].email if email else "everybody"
+        record(session, AuditKind.SIGNED_OUT_EVERYWHERE, COMMAND_LINE, now, subject=subject)
+    click.echo(f"{people[0].name} is signed out on every device." if email else "Everybody is signed out.")
 
 
 @desk.command("top-up")

@@ -23,6 +23,7 @@ from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_namese
 from webapp.locales.catalogues import offered
 from webapp.mail.settings import MailSettingError, MailSettings, load_mail
 from webapp.payments.settings import PaymentSettingError, PaymentSettings, load_payments
+from webapp.privacy.settings import RetentionSettings
 from webapp.secret_files import SecretFileError, with_files
 
 
@@ -72,6 +73,7 @@ class Settings:
     demo: bool
     demo_zone: Path | None
     sign_in: SignInSettings = field(default_factory=SignInSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
     @property
     def secret_keys(self) -> tuple[str, ...]:
@@ -82,6 +84,10 @@ class Settings:
     def secure_cookies(self) -> bool:
         """Whether the console is reached over TLS, so that cookies may insist on it."""
         return self.public_url.startswith("https://")
+
+    def cookie_name(self, name: str) -> str:
+        """A cookie's name; over TLS the prefix ties it to this host alone (RFC 6265bis, 4.1.3.2)."""
+        return f"__Host-{name}" if self.secure_cookies else name
 
 
 def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], object] = system_nameservers) -> Settings:
@@ -232,6 +238,14 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
         # SECOND_FACTOR and SIGN_IN_LIMIT_…: who needs a second factor, and how often a sign-in may fail.
         sign_in=_sign_in(environ, demo=text("DEMO", "0") == "1"),
+        # For how long what is known about people is kept. Reminders and notifications are told apart by what was
+        # before, so some of it has to stay for a while.
+        retention=RetentionSettings(
+            sign_in_days=whole("RETENTION_SIGN_IN_DAYS", 365, 1, 36500),
+            mail_days=whole("RETENTION_MAIL_DAYS", 365, 30, 36500),
+            notification_days=whole("RETENTION_NOTIFICATION_DAYS", 365, 30, 36500),
+            books_years=whole("RETENTION_BOOKS_YEARS", 10, 1, 100),
+        ),
     )
 
 

@@ -40,7 +40,7 @@ def install(app: Flask) -> None:
     @app.context_processor
     def page() -> dict[str, Any]:
         viewer: Account | None = g.get("account")
-        theme = request.cookies.get("theme", "auto")
+        theme = request.cookies.get(parts().settings.cookie_name("theme"), "auto")
         return {
             "shop_name": parts().settings.shop_name,
             "theme": theme if theme in THEMES else "auto",

@@ -4,17 +4,21 @@ import logging
 from secrets import token_hex
 from typing import NamedTuple
 
-from flask import Flask, render_template, request, url_for
+from flask import Flask, Response, g, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from certlifecycle import EventRefused, phrase
+from webapp.accounts.models import Account
 from webapp.certificates.models import History
 from webapp.errors import DeskError, Superseded
 from webapp.htmx import wants_fragment
 from webapp.wording import EVENT_WORDS, STATE_WORDS, _, actor_name, happened, words
 
 log = logging.getLogger("desk")
+
+REFUSALS = frozenset({400, 403, 413, 429})
+"""Answers to somebody who tried what they may not, or too much of it, or with a form that is not theirs."""
 
 
 class Words(NamedTuple):
@@ -72,6 +76,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _mistake)
+    app.after_request(_note_refusal)
 
 
 def show(code: int, text: Words, reference: str | None = None) -> tuple[str, int]:
@@ -89,6 +94,16 @@ def _way_on(code: int) -> tuple[str, str]:
     if code == 409 and certificate_id is not None:
         return _("To the certificate"), url_for("certificates.details", certificate_id=certificate_id)
     return _("To the start page"), url_for("home")
+
+
+def _note_refusal(response: Response) -> Response:
+    """Leave a line in the log where somebody was turned away: without the form's secret, the right, or patience."""
+    if response.status_code in REFUSALS:
+        who: Account | None = g.get("account")
+        # A path may hold line breaks; as a literal of ASCII it cannot pretend to be another line.
+        told = (response.status_code, request.method, ascii(request.path), who.id if who else "nobody")
+        log.warning("Refused with %s: %s %s by %s from %s", *told, request.remote_addr)
+    return response
 
 
 def _desk_error(error: DeskError) -> tuple[str, int]:
@@ -140,5 +155,5 @@ def _http_error(error: HTTPException) -> tuple[str, int] | HTTPException:
 
 def _mistake(error: Exception) -> tuple[str, int]:
     reference = token_hex(4).upper()
-    log.exception("Unexpected error %s at %s %s", reference, request.method, request.path, exc_info=error)
+    log.exception("Unexpected error %s at %s %s", reference, request.method, ascii(request.path), exc_info=error)
     return show(500, WORDS[500], reference)

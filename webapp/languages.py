@@ -19,7 +19,7 @@ from webapp.locales.catalogues import SOURCE_LANGUAGE, Catalogue, offered
 from webapp.wording import Wording, words
 
 COOKIE = "language"
-"""Where the choice of somebody who has not signed in is kept."""
+"""The cookie in which the choice of somebody who has not signed in is kept; over TLS its name has a prefix."""
 MOST_ASKED_FOR = 20
 """How many languages of a browser's list are looked at."""
 
@@ -31,6 +31,7 @@ class Languages:
         self.offered: Mapping[str, Catalogue] = offered(settings.languages)
         self._default = settings.language
         self._timezone = settings.timezone
+        self._cookie = settings.cookie_name(COOKIE)
         self._wordings: dict[tuple[str, str], Wording] = {}
 
     @property
@@ -68,7 +69,7 @@ class Languages:
         if not has_request_context():
             return self.wording(self.choose([], []))
         account: Account | None = g.get("account")
-        chosen = [account.language if account else "", request.cookies.get(COOKIE, "")]
+        chosen = [account.language if account else "", request.cookies.get(self._cookie, "")]
         language = self.choose(chosen, [tag for tag, _quality in request.accept_languages])
         found = self.wording(language, account.timezone if account else "")
         # Before it is known who asks, it is only a guess.

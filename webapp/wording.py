@@ -24,6 +24,7 @@ from markupsafe import Markup, escape
 
 from certlifecycle import SYSTEM, Event, Money, Sentence, State, phrase
 from webapp import vocabulary
+from webapp.accounts.models import DELETED
 from webapp.counting import MOST
 from webapp.locales.catalogues import ENGLISH, Catalogue
 from webapp.retelling import Recogniser, Stored
@@ -312,7 +313,9 @@ def happened(event: str, to_state: State) -> str:
 
 
 def actor_name(name: str) -> str:
-    """Somebody's name as it is; what the desk's own workers call themselves, in the language of whoever asks."""
+    """Somebody's name as it is; that of the desk's own workers, and of who is gone, in the language of whoever asks."""
+    if name == DELETED:
+        return _("Deleted account")
     return _("The desk") if name == SYSTEM.name else name
 
 

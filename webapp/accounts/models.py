@@ -14,6 +14,12 @@ UNSET = {"server_default": sa.text("''")}
 YES = {"server_default": sa.true()}
 
 
+DELETED = "Deleted account"
+"""The name of whoever had their account deleted."""
+DELETED_DOMAIN = "deleted.invalid"
+"""Where their address is, which nobody can have (RFC 2606)."""
+
+
 class Account(SQLModel, table=True):
     """Somebody who can sign in. ``email`` is stored in lower case.
 
@@ -51,6 +57,11 @@ class Account(SQLModel, table=True):
         return frozenset(
             right for right, given in ((Right.DECIDE, self.may_decide), (Right.PAY, self.may_pay)) if given
         )
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether nothing is left of this person but a pseudonym."""
+        return self.email.endswith(f"@{DELETED_DOMAIN}")
 
     @property
     def actor(self) -> Actor:
@@ -133,7 +144,10 @@ class Way(StrEnum):
 
 
 class AccountEvent(SQLModel, table=True):
-    """What happened to an account: when, by what, from where. Append-only; a database trigger refuses anything else."""
+    """What happened to an account: when, by what, from where. Never changed; a database trigger refuses that.
+
+    It is let go of when it is old; the audit trail keeps what it needs of it.
+    """
 
     __tablename__ = "account_event"
     __table_args__ = (sa.Index("ix_account_event_account", "account_id", "id"),)

@@ -65,14 +65,9 @@ def _note(**choice: str) -> None:
 
 def _keep(response: Response, language: str) -> None:
     """Let the browser remember, so that the sign-in page is in the same language."""
+    settings = parts().settings
+    name, secure = settings.cookie_name(COOKIE), settings.secure_cookies
     if language:
-        response.set_cookie(
-            COOKIE,
-            language,
-            max_age=A_YEAR,
-            httponly=True,
-            secure=parts().settings.secure_cookies,
-            samesite="Lax",
-        )
+        response.set_cookie(name, language, max_age=A_YEAR, httponly=True, secure=secure, samesite="Lax")
     else:
-        response.delete_cookie(COOKIE, secure=parts().settings.secure_cookies, httponly=True, samesite="Lax")
+        response.delete_cookie(name, secure=secure, httponly=True, samesite="Lax")

@@ -19,8 +19,8 @@ SEEN_EVERY = timedelta(minutes=1)
 
 
 def cookie_name(settings: Settings) -> str:
-    """The cookie's name; over TLS the prefix ties it to this host alone (RFC 6265bis, 4.1.3.2)."""
-    return "__Host-desk" if settings.secure_cookies else "desk"
+    """The cookie's name."""
+    return settings.cookie_name("desk")
 
 
 def key_of(token: str) -> str:

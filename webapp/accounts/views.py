@@ -114,6 +114,8 @@ def signed_out(message: str) -> Response:
     flash(message, "success")
     response = redirect(url_for("accounts.sign_in"), 303)
     sessions.clear_cookie(response, parts().settings)
+    # Parts of pages that the browser kept to ask whether they still hold.
+    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 

@@ -7,6 +7,7 @@ from flask.cli import with_appcontext
 from sqlmodel import Session
 
 from webapp.access import parts
+from webapp.audit.erasing import erased
 from webapp.audit.heads import head_line, newest_head
 from webapp.audit.verify import Broken, Head, verify
 
@@ -31,9 +32,12 @@ def verify_history(heads: tuple[str, ...], files: tuple[Path, ...]) -> None:
     with parts().database.reading() as session:
         try:
             found = verify(session.connection(), kept)
+            emptied = len(erased(session.connection()))
         except Broken as broken:
             raise click.ClickException(f"The history is broken. {broken}") from None
     click.echo(f"The history is whole: {found.position} entries, each as it was written and in its order.")
+    if emptied:
+        click.echo(f"In {emptied} of them personal data was emptied since, as later entries say.")
     if kept:
         click.echo(f"It fits all {len(kept)} heads that were kept elsewhere.")
     else:

@@ -47,6 +47,8 @@ KIND_WORDS = Vocabulary(
         AuditKind.OWNER_MADE: phrase("Member made an owner"),
         AuditKind.OWNER_UNMADE: phrase("Owner made a member"),
         AuditKind.RIGHTS_CHANGED: phrase("Role or rights changed"),
+        AuditKind.ACCOUNT_DELETED: phrase("Account deleted"),
+        AuditKind.PERSONAL_DATA_ERASED: phrase("Personal data emptied in earlier entries"),
         AuditKind.POLICY_IN_FORCE: phrase("Another refund policy is in force"),
         AuditKind.JOB_STARTED: phrase("Job started"),
         AuditKind.JOB_STOPPED: phrase("Job stopped"),

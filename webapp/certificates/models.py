@@ -189,6 +189,7 @@ BESIDE = frozenset({RETRY, PROPOSE_EXCEPTION, GRANT_EXCEPTION, DECLINE_EXCEPTION
 class History(SQLModel, table=True):
     """One change: who, what, when, why, from where. Append-only; a database trigger refuses anything else.
 
+    What a row says of a person can be emptied, and that it was is in the chain (:mod:`webapp.audit.erasing`).
     ``id`` orders what the desk tells the live hub; nothing outside the house ever sees it as a key. ``event`` is one of
     the life cycle's events, ``order`` or ``import`` for the row with which a certificate begins, or one of
     :data:`BESIDE`, which changes no state.

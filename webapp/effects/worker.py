@@ -23,6 +23,7 @@ from webapp.jobs.runners import runners
 from webapp.mail.office import open_office
 from webapp.parts import Parts, assemble
 from webapp.payments.rounds import Round, rounds
+from webapp.privacy.sweeping import Sweeper
 
 log = logging.getLogger("desk.worker")
 
@@ -51,7 +52,11 @@ class Worker:
         # Each apart from the others as well: a provider's records can take minutes to read.
         self._rounds = [
             threading.Thread(target=one.run, args=(self._stopping, settings.reconcile_seconds), name=one.name)
-            for one in (*rounds(parts), Round("The trail of evidence", trail_of(parts).turn))
+            for one in (
+                *rounds(parts),
+                Round("The trail of evidence", trail_of(parts).turn),
+                Round("Letting go of old data", Sweeper(parts.database, settings.retention, parts.desk.clock).turn),
+            )
         ]
         DBOS(config=configuration(parts.database.engine, settings.executor_id))
 

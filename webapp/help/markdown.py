@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,6 +49,7 @@ def render(text: str, folder: Path, base: str) -> Document:
     body = tokens[3:] if title and tokens[0].type == "heading_open" else tokens
     for token in walk(body):
         _lead_to_the_console(token, folder, base)
+    _label_cells(body)
     html = _Renderer(parser).render(body, parser.options, {})
     return Document(title.words if title else "", html, headings[1:] if title else headings)
 
@@ -74,6 +76,22 @@ def _name_headings(tokens: Sequence[Token]) -> Iterator[Heading]:
             anchor = f"{anchor}-{used[anchor]}" if used[anchor] else anchor
             token.attrSet("id", anchor)
             yield Heading(int(token.tag[1:]), words, anchor)
+
+
+def _label_cells(tokens: Sequence[Token]) -> None:
+    """Give each cell the head of its column, which stands before it where a narrow page has no room for columns."""
+    heads: list[str] = []
+    column = 0
+    for token, inside in pairwise(tokens):
+        if token.type == "table_open":
+            heads = []
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "th_open":
+            heads.append(plain(inside.children or ()))
+        elif token.type == "td_open":
+            token.attrSet("data-head", heads[column])
+            column += 1
 
 
 def _lead_to_the_console(token: Token, folder: Path, base: str) -> None:

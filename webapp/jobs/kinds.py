@@ -11,6 +11,7 @@ from webapp.certificates.names import display_name
 from webapp.jobs import exports, import_orders, many
 from webapp.jobs.forms import STATE_WORDS_OF
 from webapp.jobs.models import Job, JobItem
+from webapp.privacy import export as personal
 from webapp.review import many_job
 from webapp.wording import _
 
@@ -97,4 +98,5 @@ KINDS: Mapping[str, Kind] = {
         phrase("Nothing of the file is taken in."), line_label, onward=_to_the_certificates, lists_problems_only=True
     ),
     exports.KIND: Kind(phrase("No file is made."), facts=_filters, makes_file=True),
+    personal.KIND: Kind(phrase("No file is made."), makes_file=True),
 }

@@ -66,7 +66,8 @@ def file(job_id: str) -> Response:
     with parts().database.writing() as session:
         at, name = parts().desk.clock(), job.file_name or ""
         record(session, AuditKind.JOB_FILE_FETCHED, by(), at, subject=name, job=job_id)
-    response = Response(file_of(parts().database, job_id), mimetype="text/csv")
+    kind = "application/zip" if name.endswith(".zip") else "text/csv"
+    response = Response(file_of(parts().database, job_id), mimetype=kind)
     response.headers.set("Content-Disposition", "attachment", filename=job.file_name)
     response.headers.set("Cache-Control", "no-store")
     return response

@@ -1,5 +1,7 @@
 """Triggers that keep what was written once from being changed or removed, on SQLite and PostgreSQL alike."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 
@@ -25,6 +27,30 @@ def forbid(connection: sa.Connection, table: str, *verbs: str) -> None:
                 connection.exec_driver_sql(
                     f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION {name}()"
                 )
+
+
+def forbid_unless(connection: sa.Connection, table: str, same: Sequence[str], allowed: str) -> None:
+    """Refuse ``UPDATE`` on a row of ``table``, unless the columns ``same`` stay and ``allowed`` holds of the others.
+
+    ``allowed`` is a condition on ``OLD`` and ``NEW`` that both databases read alike. :func:`allow` takes it back.
+    """
+    name, message = f"{table}_no_update", f"{table} is append-only"
+    if connection.dialect.name == "sqlite":
+        stay = " AND ".join(f"NEW.{column} IS OLD.{column}" for column in same)
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {name} BEFORE UPDATE ON {table} WHEN NOT ({stay} AND {allowed}) "
+            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        )
+        return
+    # JSON has no equality of its own; as text it has.
+    stay = " AND ".join(f"NEW.{column}::text IS NOT DISTINCT FROM OLD.{column}::text" for column in same)
+    connection.exec_driver_sql(
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{message}'; END $$"
+    )
+    connection.exec_driver_sql(
+        f"CREATE TRIGGER {name} BEFORE UPDATE ON {table} FOR EACH ROW WHEN (NOT ({stay} AND {allowed})) "
+        f"EXECUTE FUNCTION {name}()"
+    )
 
 
 def allow(connection: sa.Connection, table: str, *verbs: str) -> None:

@@ -8,8 +8,9 @@
   choice.querySelector(`[value="${document.documentElement.dataset.theme}"]`).checked = true;
   choice.addEventListener("change", (event) => {
     const theme = event.target.value;
-    const secure = location.protocol === "https:" ? "; Secure" : "";
+    // Over TLS the prefix ties the cookie to this host alone, and browsers then insist on Secure and the path.
+    const [prefix, secure] = location.protocol === "https:" ? ["__Host-", "; Secure"] : ["", ""];
     document.documentElement.dataset.theme = theme;
-    document.cookie = `theme=${theme}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+    document.cookie = `${prefix}theme=${theme}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
   });
 })();
