@@ -48,6 +48,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         live_port=8001,
         live_url="http://127.0.0.1:8001/live",
         console_origins=("http://127.0.0.1:8000", "http://localhost:8000"),
+        trusted_hosts=("127.0.0.1", "localhost"),
         trusted_proxies=0,
         shop_name="Certificate desk",
         currency="CNY",

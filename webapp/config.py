@@ -47,6 +47,7 @@ class Settings:
     live_port: int
     live_url: str
     console_origins: tuple[str, ...]
+    trusted_hosts: tuple[str, ...]
     trusted_proxies: int
     shop_name: str
     currency: str
@@ -189,6 +190,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         live_port=live_port,
         live_url=live_url,
         console_origins=_origins(public),
+        # Further names, by commas, under which requests may ask for the desk, besides those of PUBLIC_URL and CA_URL.
+        trusted_hosts=_trusted_hosts(text("TRUSTED_HOSTS", ""), public, urlsplit(ca_url)),
         # How many proxies stand in front and set X-Forwarded-For and -Proto.
         trusted_proxies=whole("TRUSTED_PROXIES", 0, 0, 5),
         # The name that customers know the vendor by.
@@ -269,6 +272,16 @@ def _origins(public: SplitResult) -> tuple[str, ...]:
     # The loopback address goes by two names, and a browser sends the one that was typed.
     other = {"127.0.0.1": ["localhost"], "::1": ["localhost"], "localhost": ["127.0.0.1", "::1"]}.get(host, [])
     return tuple(f"{public.scheme}://{_in_address(name)}{port}" for name in (host, *other))
+
+
+def _trusted_hosts(further: str, *own: SplitResult) -> tuple[str, ...]:
+    """The names that a ``Host`` header may bear, in lower case; one with a dot in front covers all that end in it."""
+    names = [urlsplit(origin).hostname or "" for address in own for origin in _origins(address)]
+    for name in filter(None, (one.strip().lower() for one in further.split(","))):
+        if not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", name):
+            raise SettingError(f"TRUSTED_HOSTS must be names of hosts without scheme and port, by commas, not {name!r}")
+        names.append(name.strip("[]"))
+    return tuple(dict.fromkeys(names))
 
 
 def _database_url(value: str) -> str:

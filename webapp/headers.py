@@ -6,6 +6,16 @@ from flask import Flask, Response, g, request
 
 from webapp.config import Settings
 
+# The desk asks a browser for passkeys and for nothing else; what it does not ask for, no script may ask for either.
+NOT_USED = ("camera", "display-capture", "geolocation", "hid", "microphone", "midi", "payment", "serial", "usb")
+PERMISSIONS = ", ".join(
+    [
+        *(f"{name}=()" for name in NOT_USED),
+        "publickey-credentials-create=(self)",
+        "publickey-credentials-get=(self)",
+    ]
+)
+
 
 def install(app: Flask, settings: Settings) -> None:
     """Add the security headers; private pages are not kept by anybody."""
@@ -19,6 +29,9 @@ def install(app: Flask, settings: Settings) -> None:
             # Fragments from here, the live stream from its hub.
             f"connect-src 'self' {live.scheme}://{live.netloc}",
             "form-action 'self'",
+            # Text becomes HTML only through the one policy in trusted.js, and never a script.
+            "require-trusted-types-for 'script'",
+            "trusted-types default",
             "base-uri 'none'",
             "frame-ancestors 'none'",
         ]
@@ -32,7 +45,7 @@ def install(app: Flask, settings: Settings) -> None:
         headers["Referrer-Policy"] = "same-origin"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
+        headers["Permissions-Policy"] = PERMISSIONS
         if settings.secure_cookies:
             headers["Strict-Transport-Security"] = "max-age=31536000"
         if request.endpoint == "static":
@@ -41,6 +54,6 @@ def install(app: Flask, settings: Settings) -> None:
         elif response.get_etag()[0] is not None:
             # A fragment that is asked for again and again: the browser keeps it, and asks whether it still holds.
             headers["Cache-Control"] = "private, no-cache"
-        elif g.get("account") is not None or request.method != "GET":
+        elif g.get("account") is not None or g.get("arriving") is not None or request.method != "GET":
             headers["Cache-Control"] = "no-store"
         return response
