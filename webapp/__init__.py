@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from webapp import access, compression, error_pages, headers, hosts, htmx, languages
+from webapp import access, compression, error_pages, headers, hosts, htmx, languages, paths
 from webapp.config import Settings, load
 from webapp.parts import Parts, assemble
 from webapp.paths import KeyConverter
@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     htmx.install(app)
     headers.install(app, parts.settings)
     error_pages.install(app)
+    paths.install(app)
     access.install(app)
     languages.install(app, languages.Languages(parts.settings))
     _assets(app)

@@ -1,5 +1,6 @@
 """What every answer says to the browser about safety."""
 
+import re
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
@@ -15,6 +16,10 @@ PERMISSIONS = ", ".join(
         "publickey-credentials-get=(self)",
     ]
 )
+
+# Embeddings, overrides and isolates of the bidirectional algorithm (UAX #9): what somebody wrote between them would
+# turn round what stands beside it. No text of ours has any, so whatever page they reach they came from outside.
+TURNS_AROUND = re.compile(b"\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -40,6 +45,10 @@ def install(app: Flask, settings: Settings) -> None:
     @app.after_request
     def protect(response: Response) -> Response:
         headers = response.headers
+        if response.mimetype == "text/html" and not response.direct_passthrough:
+            page = response.get_data()
+            if TURNS_AROUND.search(page):
+                response.set_data(TURNS_AROUND.sub("\N{REPLACEMENT CHARACTER}".encode(), page))
         headers["Content-Security-Policy"] = policy
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
