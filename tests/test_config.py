@@ -40,6 +40,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         secret_key=key,
         secret_key_fallbacks=(),
         ca_key_passphrase="",
+        ca_key=None,
         host="127.0.0.1",
         port=8000,
         web_workers=2,

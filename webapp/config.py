@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
 from webapp.accounts.settings import SignInSettingError, SignInSettings, load_sign_in
+from webapp.authorities.pkcs11_address import Pkcs11Address, Pkcs11AddressError, read_address
 from webapp.authorities.settings import AuthoritySettings, ChoiceError, read_authority_settings
 from webapp.catalogue import PRODUCTS
 from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_nameservers
@@ -39,6 +40,7 @@ class Settings:
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
     ca_key_passphrase: str
+    ca_key: Pkcs11Address | None
     host: str
     port: int
     web_workers: int
@@ -181,6 +183,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         secret_key_fallbacks=tuple(filter(None, (one.strip() for one in text("SECRET_KEY_FALLBACKS", "").split(",")))),
         # The passphrase of the built-in authority's keys; without it they lie unencrypted in DATA_DIR/ca.
         ca_key_passphrase=text("CA_KEY_PASSPHRASE", ""),
+        # The issuing key on a PKCS #11 token, as an address of RFC 7512; without it the key lies in DATA_DIR/ca.
+        ca_key=_ca_key(text("CA_KEY", "")),
         host=host,
         port=port,
         # Processes that render pages.
@@ -272,6 +276,13 @@ def _origins(public: SplitResult) -> tuple[str, ...]:
     # The loopback address goes by two names, and a browser sends the one that was typed.
     other = {"127.0.0.1": ["localhost"], "::1": ["localhost"], "localhost": ["127.0.0.1", "::1"]}.get(host, [])
     return tuple(f"{public.scheme}://{_in_address(name)}{port}" for name in (host, *other))
+
+
+def _ca_key(value: str) -> Pkcs11Address | None:
+    try:
+        return read_address(value) if value else None
+    except Pkcs11AddressError as wrong:
+        raise SettingError(f"CA_KEY {wrong}") from None
 
 
 def _trusted_hosts(further: str, *own: SplitResult) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class Within(NumberRange):
     def __call__(self, form: BaseForm, field: Field) -> None:
         """Refuse what lies outside."""
         if isinstance(field.data, int) and not LEAST_FLOAT < field.data < MOST_FLOAT:
-            raise ValidationError(self.message)
+            raise ValidationError(self.message or "")
         super().__call__(form, field)
 
 

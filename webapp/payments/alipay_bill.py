@@ -24,7 +24,7 @@ from webapp.retelling import stored
 
 METHOD = "alipay.data.dataservice.bill.downloadurl.query"
 LARGEST_ARCHIVE = 20 * 1024 * 1024
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OverflowError, ValueError)
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError, ValueError)
 """What reading a damaged archive may end with; a text in another encoding is a ``ValueError``."""
 ENCRYPTED = 0x1
 """The flag of an entry that needs a password (APPNOTE.TXT, section 4.4.4)."""
