@@ -232,7 +232,8 @@ def test_a_certificate_with_another_owner_is_told_to_that_one_alone(any_shop: Sh
             await Stream.open(port, scene.ticket(who, customer_topic(who.id))) for who in (any_shop.alice, any_shop.bob)
         ]
         mine = await asyncio.to_thread(any_shop.certificate_in, State.PENDING)
-        await asyncio.to_thread(change, any_shop, Certificate, mine.id, customer_id=any_shop.bob.id)
+        theirs = {"customer_id": any_shop.bob.id, "holder_id": any_shop.bob.id}
+        await asyncio.to_thread(change, any_shop, Certificate, mine.id, **theirs)
         await asyncio.to_thread(any_shop.fire, any_shop.get(mine.id), Event.REQUEST_REFUND)
         other = await asyncio.to_thread(any_shop.certificate_in, State.PENDING)
         heard: list[str] = []
