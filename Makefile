@@ -5,6 +5,7 @@
 # make lighthouse  what Lighthouse says of the five pages that people use most
 # make messages  collects the texts that people read, and brings every language's catalogue up to date
 # make screenshots  the pictures of the documents, from a demo that it starts
+# make fuzz   looks for inputs that a reader of strangers' bytes cannot take, a minute each (ARGS="600 csr" for more)
 # make lock       requirements.lock: what a deployment installs, each file by its hash
 # make licences   LICENCES.md: under which licence each of them comes
 # make sbom       sbom.json: the same for machines (CycloneDX)
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 # One more than two cores: the tests start databases, browsers and servers of their own, and often wait for them.
 TEST_PROCESSES ?= 3
 
-.PHONY: run test check messages format bench lighthouse screenshots lock licences sbom clean
+.PHONY: run test check messages format bench lighthouse screenshots fuzz lock licences sbom clean
 
 run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo
@@ -43,6 +44,10 @@ format: $(VENV)/.tests
 
 screenshots: $(VENV)/.tests
 	@$(BIN)/python tests/screenshots.py $(ARGS)
+
+fuzz: $(VENV)/.tests
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@PYTHONPATH=tests nice $(BIN)/python tests/fuzz.py $(ARGS)
 
 lock: $(VENV)/.supply
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \

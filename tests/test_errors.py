@@ -1,10 +1,14 @@
 """Every error has a page and a fragment in the console's own design, and says what to do next."""
 
+from collections.abc import Callable
+
 import pytest
 from shop import Page, Shop
+from sqlmodel import col, update
 
 from certlifecycle import Event, State
 from webapp.access import public
+from webapp.accounts.models import Account
 
 HEADERS = {"HX-Request": "true"}
 
@@ -100,3 +104,43 @@ def test_private_pages_are_kept_by_nobody_and_assets_by_everybody(shop: Shop) ->
 def test_whether_the_desk_is_well_is_no_secret(shop: Shop) -> None:
     response = shop.browser().client.get("/healthz")
     assert (response.status_code, response.text) == (200, "ok\n")
+
+
+def test_what_somebody_wrote_turns_nothing_round_that_stands_beside_it(shop: Shop) -> None:
+    """Bidirectional controls in a name, which came by an import or the command line, are marked and do nothing."""
+    name = "Rita \u202e)drawkcab(\u202c \u2066x\u2069"
+    with shop.database.writing() as session:
+        session.execute(update(Account).where(col(Account.id) == shop.rita.id).values(name=name))
+    case = shop.certificate_in(State.SUBMITTED)
+    for url in ("/review", f"/review/{case.id}"):
+        answer = shop.browser(shop.rita).client.get(url)
+        assert "Rita �)drawkcab(� �x�" in answer.text
+        assert not set(answer.text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def test_the_headers_say_what_a_page_may_do(shop: Shop) -> None:
+    answer = shop.browser(shop.alice).client.get("/certificates")
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    for rule in (
+        "default-src 'none'",
+        "script-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types default",
+    ):
+        assert rule in policy
+    assert (
+        answer.headers["Cross-Origin-Opener-Policy"] == answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    )
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in answer.headers["Permissions-Policy"]
+    assert "publickey-credentials-get=(self)" in answer.headers["Permissions-Policy"]
+    assert "Strict-Transport-Security" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_over_tls_browsers_are_told_to_stay_there(sqlite_url: str, open_shop: Callable[..., Shop]) -> None:
+    shop = open_shop(sqlite_url, public_url="https://desk.example.com", trusted_hosts=("desk.example.com",))
+    answer = shop.browser().client.get("/sign-in", base_url="https://desk.example.com")
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"

@@ -176,7 +176,7 @@ class Walker:
         self.tab.on("console", lambda told: self._hears(told.text))
 
     def _hears(self, told: str) -> None:
-        if "Content Security Policy" in told:
+        if "Content Security Policy" in told or "Trusted" in told:
             self.wrong.append(f"{self.tab.url}: {told}")
 
     def goes_to(self, where: str) -> None:

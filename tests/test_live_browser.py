@@ -173,7 +173,7 @@ class Scene:
         self.path = directory / "desk.sqlite3"
         self.url = make_sqlite(self.path)
         with closing(sqlite3.connect(self.path)) as database:
-            database.execute("INSERT INTO account VALUES (?, 'customer', NULL)", (ALICE,))
+            database.execute("INSERT INTO account (id, role) VALUES (?, 'customer')", (ALICE,))
             session = (ALICE, ALICE, "2100-01-01 00:00:00.000000", None)
             database.execute("INSERT INTO web_session VALUES (?, ?, ?, ?)", session)
             database.commit()

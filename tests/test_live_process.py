@@ -33,7 +33,7 @@ def desk(tmp_path: Path) -> str:
     path = tmp_path / "desk.sqlite3"
     url = make_sqlite(path)
     with closing(sqlite3.connect(path)) as database:
-        database.execute("INSERT INTO account VALUES (?, 'customer', NULL)", (ALICE,))
+        database.execute("INSERT INTO account (id, role) VALUES (?, 'customer')", (ALICE,))
         session = (ALICE, ALICE, "2100-01-01 00:00:00.000000", None)
         database.execute("INSERT INTO web_session VALUES (?, ?, ?, ?)", session)
         database.commit()

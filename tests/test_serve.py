@@ -1,6 +1,7 @@
 """The whole desk with one command: clear about what is in its way, and nothing of it outlives it."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -113,6 +114,10 @@ def test_it_runs_what_the_procfile_lists(settings: Settings) -> None:
         assert commands(settings)[name] == [sys.executable, *listed[name].split()[1:]]
     web = " ".join(commands(settings)["web"][2:])
     assert web.startswith("granian --interface=wsgi --factory --no-ws ")
+    for limit in ("http", "http1-buffer-size", "http1-header-read-timeout"):
+        value = re.search(rf"--{limit}=(\d+)", web)
+        assert value is not None
+        assert f"--{limit} {value[1]} " in listed["web"]
     assert f"--port={settings.port} --workers=2 --blocking-threads=1" in web
     assert web.split()[-1] == listed["web"].split()[-1]
 

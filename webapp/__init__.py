@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from webapp import access, compression, error_pages, headers, htmx, languages
+from webapp import access, compression, error_pages, headers, hosts, htmx, languages, paths
 from webapp.config import Settings, load
 from webapp.parts import Parts, assemble
 from webapp.paths import KeyConverter
@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.converters["key"] = KeyConverter
+    hosts.install(app, parts.settings)
     if proxies := parts.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     htmx.install(app)
     headers.install(app, parts.settings)
     error_pages.install(app)
+    paths.install(app)
     access.install(app)
     languages.install(app, languages.Languages(parts.settings))
     _assets(app)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
 from webapp.accounts.settings import SignInSettingError, SignInSettings, load_sign_in
+from webapp.authorities.pkcs11_address import Pkcs11Address, Pkcs11AddressError, read_address
 from webapp.authorities.settings import AuthoritySettings, ChoiceError, read_authority_settings
 from webapp.catalogue import PRODUCTS
 from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_nameservers
@@ -40,6 +41,7 @@ class Settings:
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
     ca_key_passphrase: str
+    ca_key: Pkcs11Address | None
     host: str
     port: int
     web_workers: int
@@ -48,6 +50,7 @@ class Settings:
     live_port: int
     live_url: str
     console_origins: tuple[str, ...]
+    trusted_hosts: tuple[str, ...]
     trusted_proxies: int
     shop_name: str
     currency: str
@@ -186,6 +189,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         secret_key_fallbacks=tuple(filter(None, (one.strip() for one in text("SECRET_KEY_FALLBACKS", "").split(",")))),
         # The passphrase of the built-in authority's keys; without it they lie unencrypted in DATA_DIR/ca.
         ca_key_passphrase=text("CA_KEY_PASSPHRASE", ""),
+        # The issuing key on a PKCS #11 token, as an address of RFC 7512; without it the key lies in DATA_DIR/ca.
+        ca_key=_ca_key(text("CA_KEY", "")),
         host=host,
         port=port,
         # Processes that render pages.
@@ -195,6 +200,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         live_port=live_port,
         live_url=live_url,
         console_origins=_origins(public),
+        # Further names, by commas, under which requests may ask for the desk, besides those of PUBLIC_URL and CA_URL.
+        trusted_hosts=_trusted_hosts(text("TRUSTED_HOSTS", ""), public, urlsplit(ca_url)),
         # How many proxies stand in front and set X-Forwarded-For and -Proto.
         trusted_proxies=whole("TRUSTED_PROXIES", 0, 0, 5),
         # The name that customers know the vendor by.
@@ -283,6 +290,23 @@ def _origins(public: SplitResult) -> tuple[str, ...]:
     # The loopback address goes by two names, and a browser sends the one that was typed.
     other = {"127.0.0.1": ["localhost"], "::1": ["localhost"], "localhost": ["127.0.0.1", "::1"]}.get(host, [])
     return tuple(f"{public.scheme}://{_in_address(name)}{port}" for name in (host, *other))
+
+
+def _ca_key(value: str) -> Pkcs11Address | None:
+    try:
+        return read_address(value) if value else None
+    except Pkcs11AddressError as wrong:
+        raise SettingError(f"CA_KEY {wrong}") from None
+
+
+def _trusted_hosts(further: str, *own: SplitResult) -> tuple[str, ...]:
+    """The names that a ``Host`` header may bear, in lower case; one with a dot in front covers all that end in it."""
+    names = [urlsplit(origin).hostname or "" for address in own for origin in _origins(address)]
+    for name in filter(None, (one.strip().lower() for one in further.split(","))):
+        if not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", name):
+            raise SettingError(f"TRUSTED_HOSTS must be names of hosts without scheme and port, by commas, not {name!r}")
+        names.append(name.strip("[]"))
+    return tuple(dict.fromkeys(names))
 
 
 def _database_url(value: str) -> str:

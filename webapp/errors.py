@@ -36,6 +36,21 @@ class Forbidden(DeskError):
     title = phrase("Not for you")
 
 
+class WrongHost(DeskError):
+    """A request names a host that the desk does not go by."""
+
+    title = phrase("This is not the desk’s address")
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            _("The desk does not go by the name “{host}”.", host=host),
+            _(
+                "Use the address that you were given. If you run the desk: its names are that of PUBLIC_URL and those "
+                "in TRUSTED_HOSTS."
+            ),
+        )
+
+
 class NothingDue(DeskError):
     """There is nothing that the desk could try again: it is done, or the next move is somebody else's."""
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from flask_wtf import FlaskForm
-from wtforms import IntegerField
+from wtforms import Field, IntegerField
+from wtforms.form import BaseForm
 from wtforms.i18n import DummyTranslations, get_translations
-from wtforms.validators import InputRequired, NumberRange
+from wtforms.validators import InputRequired, NumberRange, ValidationError
 from wtforms.widgets import HiddenInput
 
 from webapp.wording import lazy, words
@@ -14,6 +15,8 @@ from webapp.wording import lazy, words
 LONGEST_TEXT = 2000
 TOO_LONG = lazy("This is too long: at most {most} characters.", most=f"{LONGEST_TEXT:,}")
 LARGEST_VERSION = 2**31 - 1
+MOST_FLOAT = 10**300
+LEAST_FLOAT = -MOST_FLOAT
 
 
 def tidy(text: str | None) -> str | None:
@@ -22,6 +25,16 @@ def tidy(text: str | None) -> str | None:
         return None
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(one for one in lines if one in "\n\t" or one.isprintable()).strip()
+
+
+class Within(NumberRange):
+    """``NumberRange`` for whole numbers of any length: it makes a ``float`` of them, which not every one can be."""
+
+    def __call__(self, form: BaseForm, field: Field) -> None:
+        """Refuse what lies outside."""
+        if isinstance(field.data, int) and not LEAST_FLOAT < field.data < MOST_FLOAT:
+            raise ValidationError(self.message or "")
+        super().__call__(form, field)
 
 
 class DeskForm(FlaskForm):
@@ -58,6 +71,6 @@ class VersionForm(DeskForm):
         widget=HiddenInput(),
         validators=[
             InputRequired(lazy("The form came without its version. Load the page again.")),
-            NumberRange(1, LARGEST_VERSION, lazy("The form’s version makes no sense. Load the page again.")),
+            Within(1, LARGEST_VERSION, lazy("The form’s version makes no sense. Load the page again.")),
         ],
     )

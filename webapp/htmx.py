@@ -7,6 +7,8 @@ from flask_wtf.csrf import generate_csrf
 from htmx_flask import Htmx, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from webapp.paths import is_own_path
+
 
 def install(app: Flask) -> None:
     """Give requests their ``htmx`` attribute and keep caches from mixing the two answers up."""
@@ -25,7 +27,12 @@ def wants_fragment() -> bool:
 
 
 def go_to(url: str) -> BaseResponse:
-    """Send the reader to another page after a change: 303 for a form, ``HX-Redirect`` for htmx."""
+    """Send the reader to another page after a change: 303 for a form, ``HX-Redirect`` for htmx.
+
+    Raises :class:`ValueError` for what is no path of this console: no request decides alone where its answer leads.
+    """
+    if not is_own_path(url):
+        raise ValueError("Only paths of this console are gone to.")
     if wants_fragment():
         return Response(status=204, headers={"HX-Redirect": url})
     return redirect(url, 303)

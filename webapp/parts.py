@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from webapp.authorities.acme_look import AcmeLook
 from webapp.authorities.builtin import BuiltinAuthority
 from webapp.authorities.choice import Authorities, acme_authorities
+from webapp.authorities.pkcs11_keys import Pkcs11Key
 from webapp.authorities.port import AuthorityChoice, CertificateAuthority
 from webapp.authorities.settings import BUILTIN
 from webapp.certificates.models import PaymentMethod
@@ -75,7 +77,8 @@ def assemble(
     gateways = payments.gateways
     # Applications made from now on are promised these accounts; those made before keep what they were promised.
     desk = Desk(database, work or DbosWork(engine), settings.policy, clock, frozenset(gateways))
-    builtin = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock, passphrase_of(settings))
+    held = None if settings.ca_key is None else partial(Pkcs11Key, settings.ca_key)
+    builtin = BuiltinAuthority(engine, settings.data_dir / "ca", settings.ca_url, clock, passphrase_of(settings), held)
     checker = _checker(settings, visitor or Visitor())
     members: dict[str, CertificateAuthority] = {BUILTIN: builtin, **_acme(settings, engine, checker, clock)}
     authority = Authorities(engine, members, settings.authorities, clock)

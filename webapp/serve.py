@@ -37,10 +37,15 @@ def commands(settings: Settings) -> dict[str, list[str]]:
         "--interface=wsgi",
         "--factory",
         "--no-ws",
+        # Proxies speak it; HTTP/2 would bring limits of its own.
+        "--http=1",
         f"--host={settings.host}",
         f"--port={settings.port}",
         f"--workers={settings.web_workers}",
         "--blocking-threads=1",
+        # What a request may bring along before its body: its line and its headers, in bytes and milliseconds.
+        "--http1-buffer-size=65536",
+        "--http1-header-read-timeout=10000",
         # Otherwise it waits for ever for a worker that does not end.
         "--workers-kill-timeout=10",
         "--log-level=warning",

@@ -20,7 +20,7 @@ from sqlmodel import col
 
 from certlifecycle import RevocationReason
 from webapp.authorities.builtin_crl import CrlPublisher
-from webapp.authorities.builtin_keys import load_or_create
+from webapp.authorities.builtin_keys import Held, load_or_create
 from webapp.authorities.builtin_profiles import key_id, leaf_certificate
 from webapp.authorities.builtin_status import answer_ocsp
 from webapp.authorities.models import CaCertificate
@@ -60,7 +60,8 @@ class BuiltinAuthority:
 
     ``public_url`` is the plain http address under which ``views.blueprint`` is reached, such as
     ``http://desk.example.com/ca``; it stands in every certificate. ``clock`` gives the present instant (aware). The
-    keys are made at the first start, encrypted with ``passphrase`` where there is one. Raises KeyDirectoryError when
+    keys are made at the first start, encrypted with ``passphrase`` where there is one; ``held`` opens the
+    issuing key where it is kept elsewhere. Raises KeyDirectoryError when
     they cannot be used, ValueError for an address that no certificate may carry.
     """
 
@@ -71,6 +72,7 @@ class BuiltinAuthority:
         public_url: str,
         clock: Callable[[], datetime],
         passphrase: bytes | None = None,
+        held: Held | None = None,
     ) -> None:
         parts = urlsplit(public_url)
         if parts.scheme != "http" or not parts.netloc or parts.query or parts.fragment:
@@ -79,7 +81,7 @@ class BuiltinAuthority:
         self._database = Database(engine)
         self._url = public_url.rstrip("/")
         self._clock = clock
-        self._keys = load_or_create(directory, self._url, clock(), passphrase)
+        self._keys = load_or_create(directory, self._url, clock(), passphrase, held)
         self._issuer = key_id(self._keys.issuing.certificate).hex()
         self._crl = CrlPublisher(self._database, self._keys.issuing, CRL_VALIDITY, CRL_REFRESH)
         self._root_crl = CrlPublisher(self._database, self._keys.root, ROOT_CRL_VALIDITY, ROOT_CRL_REFRESH)

@@ -23,6 +23,8 @@ from webapp.authorities.key_files import (
     write_whole,
 )
 
+Held = Callable[[], ec.EllipticCurvePrivateKey]
+
 
 @dataclass(frozen=True, slots=True)
 class CaPair:
@@ -40,12 +42,15 @@ class CaKeys:
     issuing: CaPair
 
 
-def load_or_create(directory: Path, url: str, now: datetime, passphrase: bytes | None = None) -> CaKeys:
+def load_or_create(
+    directory: Path, url: str, now: datetime, passphrase: bytes | None = None, held: Held | None = None
+) -> CaKeys:
     """Read the keys and certificates in ``directory``, making those that are not there yet.
 
     Several processes may start at once: one makes them, the others wait for it. ``url`` goes into the issuing
     certificate when it is made, ``now`` (aware) is the beginning of its validity. New keys are encrypted with
-    ``passphrase`` where there is one. Raises KeyDirectoryError when a key
+    ``passphrase`` where there is one. ``held`` opens the issuing key where it is kept elsewhere than in the directory;
+    none is made then. Raises KeyDirectoryError when a key
     is missing, foreign or readable by others.
     """
     not_before = now.replace(microsecond=0)
@@ -57,6 +62,7 @@ def load_or_create(directory: Path, url: str, now: datetime, passphrase: bytes |
             ec.SECP256R1(),
             lambda key: issuing_certificate(key.public_key(), root.key, root.certificate, url, not_before),
             passphrase,
+            held,
         )
     if issuing.certificate.issuer != root.certificate.subject:
         raise KeyDirectoryError(f"{directory}/issuing.crt was not issued by {directory}/root.crt.")
@@ -79,18 +85,26 @@ def _pair(
     curve: ec.EllipticCurve,
     certify: Callable[[ec.EllipticCurvePrivateKey], x509.Certificate],
     passphrase: bytes | None,
+    held: Held | None = None,
 ) -> CaPair:
     key_path, certificate_path = directory / f"{name}.key", directory / f"{name}.crt"
-    if not key_path.exists():
+    if held is not None and key_path.exists():
+        raise KeyDirectoryError(
+            f"CA_KEY names a key elsewhere, but {key_path} is there. What it has issued can be revoked with it alone: "
+            f"take CA_KEY away, or begin anew without {key_path} and {certificate_path}."
+        )
+    if held is None and not key_path.exists():
         if certificate_path.exists():
             raise KeyDirectoryError(
                 f"{certificate_path} is there, but its key {key_path} is missing. Restore it from a backup."
             )
         make_ec_key(key_path, curve, passphrase)
-    key = load_ec_key(key_path, passphrase)
+    key = load_ec_key(key_path, passphrase) if held is None else held()
     if not certificate_path.exists():
         write_whole(certificate_path, certify(key).public_bytes(Encoding.PEM), 0o644)
     certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
     if certificate.public_key() != key.public_key():
-        raise KeyDirectoryError(f"{certificate_path} does not belong to {key_path}. Restore both from one backup.")
+        raise KeyDirectoryError(
+            f"{certificate_path} does not belong to {'CA_KEY' if held else key_path}. Restore both from one backup."
+        )
     return CaPair(key, certificate)

@@ -110,7 +110,10 @@ def answer_ocsp(
     builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.certificate)
     if nonce is not None:
         builder = builder.add_extension(nonce, critical=False)
-    return builder.sign(issuer.key, _digest(issuer)).public_bytes(Encoding.DER)
+    try:
+        return builder.sign(issuer.key, _digest(issuer)).public_bytes(Encoding.DER)
+    except AuthorityUnavailable:
+        return _error(ocsp.OCSPResponseStatus.TRY_LATER)
 
 
 def _nonce(request: ocsp.OCSPRequest) -> x509.OCSPNonce | None:

@@ -249,7 +249,15 @@ def hex_serial(serial: str) -> str:
 
 def read_issued(chain_pem: str) -> IssuedCertificate:
     """The facts of a chain, leaf first, without the root that some authorities append. Raises BadCertificate."""
-    certificates = _without_root(_load_chain(chain_pem))
+    certificates = _load_chain(chain_pem)
+    try:
+        return _facts_of(_without_root(certificates))
+    except Exception as error:
+        # The library reads names and dates only when they are asked for.
+        raise BadCertificate(stored("The certificate chain cannot be read.")) from error
+
+
+def _facts_of(certificates: Sequence[x509.Certificate]) -> IssuedCertificate:
     leaf = certificates[0]
     return IssuedCertificate(
         chain_pem="".join(cert.public_bytes(Encoding.PEM).decode("ascii") for cert in certificates),

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from wtforms import Field, FileField, RadioField, StringField, TextAreaField
+from flask_wtf.file import FileField
+from wtforms import Field, RadioField, StringField, TextAreaField
 from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, ValidationError
 
 from certlifecycle import RevocationReason

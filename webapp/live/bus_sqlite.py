@@ -72,14 +72,15 @@ class SqliteSource:
                 if (now := _data_version(database)) == version:
                     continue
                 version = now
-                while rows := _newer(database, last):
-                    last = rows[-1][0]
-                    for change in readable_changes(rows):
-                        yield change
-                while signals := _newer_signals(database, told_id):
-                    told_id = signals[-1][0]
+                while (news := _news(database, told_id, last)) != ([], []):
+                    signals, rows = news
+                    # Signals first: whoever has lost the right to see a change has lost it before that change is told.
                     for signal in readable_signals((topic, name) for _, topic, name in signals):
                         yield signal
+                    for change in readable_changes(rows):
+                        yield change
+                    told_id = signals[-1][0] if signals else told_id
+                    last = rows[-1][0] if rows else last
                 if _last_id(database) < last:
                     raise HistoryReplaced("The history was put back to an earlier state.")
 
@@ -116,15 +117,20 @@ def _newest(database: sqlite3.Connection, limit: int) -> list[Row]:
     return database.execute(f"{_COLUMNS} ORDER BY h.id DESC LIMIT ?", (limit,)).fetchall()[::-1]
 
 
-def _newer(database: sqlite3.Connection, after: int) -> list[Row]:
-    """The next rows after an id: a batch, so that no read transaction lasts long."""
-    return database.execute(f"{_COLUMNS} WHERE h.id > ? ORDER BY h.id LIMIT ?", (after, _BATCH)).fetchall()
+def _news(database: sqlite3.Connection, told_id: int, last: int) -> tuple[list[tuple[int, str, str]], list[Row]]:
+    """All signals and the next changes after these ids, as they stood at one instant.
+
+    A batch of changes at a time, so that no read transaction lasts long.
+    """
+    database.execute("BEGIN")
+    try:
+        query = "SELECT id, topic, name FROM live_signal WHERE id > ? ORDER BY id"
+        signals = database.execute(query, (told_id,)).fetchall()
+        query = f"{_COLUMNS} WHERE h.id > ? ORDER BY h.id LIMIT ?"
+        return signals, database.execute(query, (last, _BATCH)).fetchall()
+    finally:
+        database.execute("COMMIT")
 
 
 def _last_signal(database: sqlite3.Connection) -> int:
     return int(database.execute("SELECT coalesce(max(id), 0) FROM live_signal").fetchone()[0])
-
-
-def _newer_signals(database: sqlite3.Connection, after: int) -> list[tuple[int, str, str]]:
-    query = "SELECT id, topic, name FROM live_signal WHERE id > ? ORDER BY id LIMIT ?"
-    return database.execute(query, (after, _BATCH)).fetchall()

@@ -36,6 +36,7 @@ class Connection(asyncio.Protocol):
         self._buffer = buffer
         self._on_request = on_request
         self._on_lost = on_lost
+        self.doubted = asyncio.Event()  # What the viewer may see has changed since it was last asked about.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the request head and bound what may pile up unread."""
@@ -74,6 +75,15 @@ class Connection(asyncio.Protocol):
         """Stop the clock and send the start of a stream that may last."""
         self._clock.cancel()
         self.transport.write(start)
+
+    async def doubted_within(self, seconds: float) -> bool:
+        """Wait for so many seconds, or until it has to be asked again what the viewer may see; whether it has."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.doubted.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def end(self) -> None:
         """Close once what is written has left, and after a moment whether it has or not."""

@@ -18,7 +18,7 @@ import httpx
 from webapp.certificates.models import PaymentMethod
 from webapp.payments import alipay_bill
 from webapp.payments.alipay_answers import BUSINESS, NO_SUCH_TRADE, SUCCESS, refusal, told_by
-from webapp.payments.alipay_client import AlipayClient, AlipaySettings, NoAnswer, make_http
+from webapp.payments.alipay_client import AlipayClient, AlipaySettings, NoAnswer, by_either_key, make_http
 from webapp.payments.alipay_protocol import (
     CURRENCY,
     SHANGHAI,
@@ -159,7 +159,7 @@ class AlipayGateway:
         :class:`~webapp.payments.port.NotificationRefused`.
         """
         try:
-            verify_fields(self.settings.alipay_key, fields)
+            by_either_key(self.settings, lambda key: verify_fields(key, fields))
             if fields.get("app_id") != self.settings.app_id:
                 raise NotificationRefused("it is meant for another application")
             return _notification(fields)

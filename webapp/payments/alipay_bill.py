@@ -24,6 +24,10 @@ from webapp.retelling import stored
 
 METHOD = "alipay.data.dataservice.bill.downloadurl.query"
 LARGEST_ARCHIVE = 20 * 1024 * 1024
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError, ValueError)
+"""What reading a damaged archive may end with; a text in another encoding is a ``ValueError``."""
+ENCRYPTED = 0x1
+"""The flag of an entry that needs a password (APPNOTE.TXT, section 4.4.4)."""
 LARGEST_FILE = 200 * 1024 * 1024
 DOWNLOAD_SECONDS = 60.0
 
@@ -43,7 +47,7 @@ def refunds(client: AlipayClient, day: date) -> list[StatementLine]:
             )
         archive = _download(client, str(content.get("bill_download_url", "")))
         return [_line(row) for row in _rows(archive) if row[KIND] == REFUNDED]
-    except (NoAnswer, Malformed, zipfile.BadZipFile, zlib.error, csv.Error, UnicodeDecodeError) as trouble:
+    except (NoAnswer, Malformed, csv.Error, *UNREADABLE) as trouble:
         raise StatementMissing(
             stored("Alipay's bill for {day} could not be read: {trouble}", day=day, trouble=trouble)
         ) from trouble
@@ -71,6 +75,8 @@ def _rows(archive: bytes) -> Iterator[dict[str, str]]:
         for entry in packed.infolist():
             if entry.file_size > LARGEST_FILE or not entry.filename.endswith(".csv"):
                 continue
+            if entry.flag_bits & ENCRYPTED or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Malformed("a file in the bill is packed in a way that Alipay never used")
             # A file's declared size is only its own claim, so no more than that is ever read.
             with packed.open(entry) as file:
                 lines = file.read(LARGEST_FILE).decode("gb18030").splitlines()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +22,8 @@ from webapp.payments.alipay_protocol import (
 from webapp.retelling import stored
 
 LARGEST_ANSWER = 1024 * 1024
+T = TypeVar("T")
+
 PRODUCTION = "https://openapi.alipay.com/gateway.do"
 
 Reference = Literal["out_trade_no", "trade_no"]
@@ -36,9 +38,10 @@ class NoAnswer(Exception):
 class AlipaySettings:
     """The shop's application at Alipay.
 
-    ``private_key`` is the shop's own, ``alipay_key`` is Alipay's public key. ``reference`` says what the orders'
-    payment references are: the shop's own order number at Alipay, or Alipay's trade number. ``seconds`` bounds a call
-    as a whole. Raises :class:`ValueError` for a gateway without TLS that is not on this machine.
+    ``private_key`` is the shop's own, ``alipay_key`` is Alipay's public key, and ``former_alipay_key`` the one before:
+    while Alipay changes over, what either has signed counts. ``reference`` says what the orders' payment references
+    are: the shop's own order number at Alipay, or Alipay's trade number. ``seconds`` bounds a call as a whole. Raises
+    :class:`ValueError` for a gateway without TLS that is not on this machine.
     """
 
     app_id: str
@@ -47,12 +50,26 @@ class AlipaySettings:
     gateway: str = PRODUCTION
     reference: Reference = "out_trade_no"
     seconds: float = 15.0
+    former_alipay_key: RSAPublicKey | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.gateway)
         is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))
         if not (is_safe and parts.hostname):
             raise ValueError(f"Alipay's gateway must be an https address, not {self.gateway!r}")
+
+
+def by_either_key(settings: AlipaySettings, check: Callable[[RSAPublicKey], T]) -> T:
+    """What a check says with Alipay's key or, where that one did not sign, with its former one.
+
+    Raises :class:`~webapp.payments.alipay_protocol.NotSigned` where neither did.
+    """
+    try:
+        return check(settings.alipay_key)
+    except NotSigned:
+        if settings.former_alipay_key is None:
+            raise
+        return check(settings.former_alipay_key)
 
 
 def is_this_machine(host: str) -> bool:
@@ -94,7 +111,7 @@ class AlipayClient:
         }
         body = self._post(signed_request(self.settings.private_key, fields))
         try:
-            return open_answer(self.settings.alipay_key, body, method)
+            return by_either_key(self.settings, lambda key: open_answer(key, body, method))
         except (Malformed, NotSigned) as wrong:
             raise NoAnswer(stored("Alipay's answer proves nothing: {wrong}", wrong=wrong)) from None
 

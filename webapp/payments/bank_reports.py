@@ -129,6 +129,7 @@ def _text(place: etree._Element, path: str) -> str:
 def _instant(text: str, zone: tzinfo) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        return (instant if instant.utcoffset() is not None else instant.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        # The first and the last day of the calendar lie outside of it in some zones.
         raise MessageRefused(stored("{text} in the report is no instant.", text=repr(text[:40]))) from None
-    return (instant if instant.utcoffset() is not None else instant.replace(tzinfo=zone)).astimezone(UTC)

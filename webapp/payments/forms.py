@@ -1,6 +1,7 @@
 """The forms of the pages about payments."""
 
-from wtforms import DateField, FileField, SelectField
+from flask_wtf.file import FileField
+from wtforms import DateField, SelectField
 from wtforms.validators import InputRequired
 
 from certlifecycle import phrase

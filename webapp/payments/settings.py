@@ -22,6 +22,7 @@ ALIPAY = (
     "ALIPAY_APP_ID",
     "ALIPAY_PRIVATE_KEY_FILE",
     "ALIPAY_PUBLIC_KEY_FILE",
+    "ALIPAY_FORMER_PUBLIC_KEY_FILE",
     "ALIPAY_GATEWAY",
     "ALIPAY_REFERENCE",
     "ALIPAY_TIMEOUT_SECONDS",
@@ -79,6 +80,11 @@ def _alipay(given: Mapping[str, str]) -> AlipaySettings:
     # The shop's own private key, and Alipay's public one, in PEM or as the base64 that Alipay's tools show.
     private_key = _read("ALIPAY_PRIVATE_KEY_FILE", given, lambda path: read_private_key(_content(path)))
     alipay_key = _read("ALIPAY_PUBLIC_KEY_FILE", given, lambda path: read_public_key(_content(path)))
+    # While Alipay changes its key: the one before, which still counts for what is already on its way.
+    former = "ALIPAY_FORMER_PUBLIC_KEY_FILE"
+    former_key = _read(former, given, lambda path: read_public_key(_content(path))) if given[former] else None
+    if former_key is not None and former_key in (alipay_key, private_key.public_key()):
+        raise PaymentSettingError(f"{former} must hold another key than ALIPAY_PUBLIC_KEY_FILE and the shop's own")
     if private_key.public_key() == alipay_key:
         raise PaymentSettingError("ALIPAY_PUBLIC_KEY_FILE must hold Alipay's public key, not the shop's own")
     # What the orders' payment references are: the shop's order numbers at Alipay, or Alipay's trade numbers.
@@ -90,7 +96,7 @@ def _alipay(given: Mapping[str, str]) -> AlipaySettings:
     # Where Alipay listens; its sandbox has another address.
     gateway = given["ALIPAY_GATEWAY"] or PRODUCTION
     try:
-        return AlipaySettings(app_id, private_key, alipay_key, gateway, REFERENCES[reference], seconds)
+        return AlipaySettings(app_id, private_key, alipay_key, gateway, REFERENCES[reference], seconds, former_key)
     except ValueError as wrong:
         raise PaymentSettingError(f"ALIPAY_GATEWAY: {wrong}") from None
 

@@ -10,6 +10,7 @@ from certlifecycle import Event, Permission, RefundPolicy, Right, Rule, State, v
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.facts import facts_of
+from webapp.certificates.lookalikes import doubts_about
 from webapp.certificates.models import PaymentMethod
 from webapp.certificates.names import display_name
 from webapp.certificates.present import account_words
@@ -74,6 +75,8 @@ class Item:
     proof: ProofView | None
     refusals: dict[str, str | None]
     can_revoke: bool
+    names: list[str]
+    doubts: list[str]
     claim: ClaimView
     claim_lost: str | None
     claim_trace: list[str]
@@ -116,6 +119,8 @@ def item(session: Session, file: File, viewer: Account) -> Item:
         proof=proof_view(session, file),
         refusals={event.value: _why(permission) for event, permission in permissions.items()},
         can_revoke=Event.REVOKE in permissions and permissions[Event.REVOKE].offered,
+        names=[display_name(name) for name in certificate.names],
+        doubts=[words().say(one) for name in certificate.names for one in doubts_about(name)],
         claim=claim,
         claim_lost=lost,
         claim_trace=trace,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wtforms import BooleanField, Field, HiddenField, IntegerField, RadioField, StringField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.validators import DataRequired, InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import HiddenInput
 
-from webapp.forms import LARGEST_VERSION, LONGEST_TEXT, TOO_LONG, DeskForm, VersionForm, tidy
+from webapp.forms import LARGEST_VERSION, LONGEST_TEXT, TOO_LONG, DeskForm, VersionForm, Within, tidy
 from webapp.review.models import ReasonKind, ReasonTemplate
 from webapp.review.reasons import KIND_WORDS, Wording
 from webapp.wording import lazy, words
@@ -172,7 +172,7 @@ class NoteForm(DeskForm):
 class TemplateForm(DeskForm):
     """A reason that reviewers give often."""
 
-    version = IntegerField(widget=HiddenInput(), validators=[Optional(), NumberRange(1, LARGEST_VERSION)])
+    version = IntegerField(widget=HiddenInput(), validators=[Optional(), Within(1, LARGEST_VERSION)])
     kind = RadioField(
         lazy("Used when"),
         choices=lambda: {kind.value: KIND_WORDS[kind] for kind in KIND_WORDS},

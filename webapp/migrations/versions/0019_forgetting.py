@@ -12,7 +12,7 @@ from alembic import op
 from webapp.migrations.triggers import allow, forbid, forbid_unless
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
