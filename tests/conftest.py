@@ -112,16 +112,16 @@ def any_shop(database_url: str, open_shop: Callable[..., Shop]) -> Shop:
 
 
 @pytest.fixture(scope="module")
-def desk(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
+def furnished_desk(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
     """A shop in which everything has happened, for the tests of a file that only look at it."""
     with furnished(migrated_sqlite, tmp_path_factory.mktemp("furnished")) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def people(desk: Furnished) -> dict[str, Browser]:
+def people(furnished_desk: Furnished) -> dict[str, Browser]:
     """Everybody's browser in that shop, by name."""
-    return desk.people()
+    return furnished_desk.people()
 
 
 @pytest.fixture(scope="module")

@@ -316,9 +316,13 @@ class Shop:
         app.add_url_rule("/csrf-for-tests", "csrf_for_tests", csrf)
         return app
 
-    def browser(self, account: Account | None = None) -> "Browser":
+    def another_app(self) -> Flask:
+        """The console of another process over the same shop."""
+        return self._make_app()
+
+    def browser(self, account: Account | None = None, app: Flask | None = None) -> "Browser":
         """Somebody's browser, signed in unless nobody is named."""
-        client = self.app.test_client()
+        client = (app or self.app).test_client()
         browser = Browser(client)
         if account is not None:
             token = new_id()

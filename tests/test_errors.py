@@ -143,4 +143,4 @@ def test_the_headers_say_what_a_page_may_do(shop: Shop) -> None:
 def test_over_tls_browsers_are_told_to_stay_there(sqlite_url: str, open_shop: Callable[..., Shop]) -> None:
     shop = open_shop(sqlite_url, public_url="https://desk.example.com", trusted_hosts=("desk.example.com",))
     answer = shop.browser().client.get("/sign-in", base_url="https://desk.example.com")
-    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"

@@ -52,16 +52,16 @@ def visits(desk: Furnished, people: dict[str, Browser]) -> Iterator[Visit]:
                 yield Visit(name, endpoint, address)
 
 
-def test_nothing_is_forgotten(desk: Furnished) -> None:
+def test_nothing_is_forgotten(furnished_desk: Furnished) -> None:
     """A new address has to be entered in one of the tables, so that it is walked."""
-    there = {rule.endpoint for rule in desk.shop.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    there = {rule.endpoint for rule in furnished_desk.shop.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
     assert there == PAGES.keys() | FRAGMENTS.keys() | FILES.keys() | ELSEWHERE.keys()
 
 
-def test_every_page_is_valid_for_everybody(desk: Furnished, people: dict[str, Browser]) -> None:
+def test_every_page_is_valid_for_everybody(furnished_desk: Furnished, people: dict[str, Browser]) -> None:
     seen: set[str] = set()
     wrong: dict[str, list[str]] = {}
-    for visit in visits(desk, people):
+    for visit in visits(furnished_desk, people):
         is_part = visit.endpoint in FRAGMENTS
         headers = {"HX-Request": "true"} if is_part else {}
         response = people[visit.name].client.get(visit.address, headers=headers)
@@ -229,24 +229,24 @@ class Walker:
 
 @pytest.mark.browser
 def test_axe_finds_nothing_and_nothing_runs_over_the_edge(
-    desk: Furnished, people: dict[str, Browser], chromium: Chromium, tmp_path: Path
+    furnished_desk: Furnished, people: dict[str, Browser], chromium: Chromium, tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("DESK_PICTURES", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
-    cookie = sessions.cookie_name(desk.shop.settings)
-    with serving(desk.shop.app) as address:
+    cookie = sessions.cookie_name(furnished_desk.shop.settings)
+    with serving(furnished_desk.shop.app) as address:
         walkers = {
             name: Walker(chromium, name, browser.client.get_cookie(cookie), address, folder)
             for name, browser in people.items()
         }
-        for visit, schemes in worth_seeing(desk, people):
+        for visit, schemes in worth_seeing(furnished_desk, people):
             walkers[visit.name].goes_to(visit.address)
             walkers[visit.name].looks(*schemes)
-        for name, where in forms(desk):
+        for name, where in forms(furnished_desk):
             walkers[name].goes_to(where)
             walkers[name].sends_nothing()
             walkers[name].looks("dark", "light")
-        choosing(walkers["Alice"], desk)
+        choosing(walkers["Alice"], furnished_desk)
         with_shortcuts(walkers["Rita"])
         wrong = [one for walker in walkers.values() for one in walker.wrong]
         for walker in walkers.values():

@@ -74,9 +74,9 @@ class Desk(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def served(desk: Furnished, people: dict[str, Browser]) -> Iterator[Desk]:
-    with serving(desk.shop.app) as address:
-        yield Desk(desk, people, address)
+def served(furnished_desk: Furnished, people: dict[str, Browser]) -> Iterator[Desk]:
+    with serving(furnished_desk.shop.app) as address:
+        yield Desk(furnished_desk, people, address)
 
 
 def tab_of(chromium: Chromium, desk: Desk, name: str, **more: Any) -> Page:

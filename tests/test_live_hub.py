@@ -200,6 +200,18 @@ def test_a_quiet_stream_has_heartbeats(tmp_path: Path) -> None:
     play(scenario())
 
 
+def test_every_answer_says_that_it_is_nothing_but_text(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with hub_at(url) as port:
+            for stream in (await Stream.open(port, ticket()), await Stream.open(port, "made up")):
+                assert stream.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+                assert stream.headers["x-content-type-options"] == "nosniff"
+                assert stream.headers["referrer-policy"] == "no-referrer"
+
+    url = make_sqlite(tmp_path / "desk.sqlite3")
+    play(scenario())
+
+
 def test_only_the_consoles_origin_may_read_a_stream(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with hub_at(url) as port:

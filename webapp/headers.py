@@ -56,7 +56,7 @@ def install(app: Flask, settings: Settings) -> None:
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
         headers["Permissions-Policy"] = PERMISSIONS
         if settings.secure_cookies:
-            headers["Strict-Transport-Security"] = "max-age=31536000"
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         if request.endpoint == "static":
             # The address holds a hash of the content.
             headers["Cache-Control"] = "public, max-age=31536000, immutable"

@@ -5,18 +5,26 @@ that nobody has is counted like one that somebody has, so the limit tells nothin
 """
 
 import hashlib
+import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import TypeVar, cast
 
 from flask import current_app
 from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from webapp.accounts.settings import SignInSettings
 
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+PATIENCE = 2
+"""Seconds that a store of another machine may take to answer."""
 LINKS = 3
 """How many links to a new password one account is sent at most while failures are counted."""
 
@@ -27,6 +35,42 @@ class _Limit:
     key: str
 
 
+class _Counter:
+    """Counts in the store that is set, and in this process's memory while that one does not answer.
+
+    Nobody is kept out because the store is away, and nobody may guess without limit meanwhile either.
+    """
+
+    def __init__(self, uri: str) -> None:
+        timeouts = {} if uri.startswith("memory:") else {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+        shared = storage_from_string(uri, wrap_exceptions=True, **timeouts)
+        self._shared = FixedWindowRateLimiter(cast(MemoryStorage, shared))
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+
+    def has_room(self, limit: _Limit) -> bool:
+        """Whether one more would fit."""
+        return self._ask(lambda counter: counter.test(limit.item, limit.key))
+
+    def count(self, limit: _Limit) -> bool:
+        """Count one more; whether it fitted."""
+        return self._ask(lambda counter: counter.hit(limit.item, limit.key))
+
+    def forget(self, limit: _Limit) -> None:
+        """Begin anew."""
+        self._ask(lambda counter: counter.clear(limit.item, limit.key))
+
+    def resets_at(self, limit: _Limit) -> float:
+        """From when it counts anew, in seconds of the epoch."""
+        return self._ask(lambda counter: counter.get_window_stats(limit.item, limit.key).reset_time)
+
+    def _ask(self, ask: Callable[[FixedWindowRateLimiter], T]) -> T:
+        try:
+            return ask(self._shared)
+        except StorageError as away:
+            log.warning("Failures to sign in are counted in this process alone: %s", away.storage_error)
+            return ask(self._own)
+
+
 class SignInLimits:
     """Counts failures, those ``about`` one thing apart from those about another.
 
@@ -35,8 +79,7 @@ class SignInLimits:
 
     def __init__(self, settings: SignInSettings, seconds: int | None = None, about: str = "") -> None:
         self._about = about
-        storage = storage_from_string(settings.limit_storage)
-        self._counter = FixedWindowRateLimiter(cast(MemoryStorage, storage))
+        self._counter = _Counter(settings.limit_storage)
         window = seconds or settings.limit_minutes * 60
         self._account, self._address, self._all = (
             RateLimitItemPerSecond(most, window)
@@ -49,21 +92,20 @@ class SignInLimits:
         ``None`` when it may be looked at, else the instant from which the next one may.
         """
         shared = self._shared(address)
-        full = [one for one in shared if not self._counter.test(one.item, one.key)]
+        full = [one for one in shared if not self._counter.has_room(one)]
         own = self._own(email)
-        if not full and not self._counter.hit(own.item, own.key):
+        if not full and not self._counter.count(own):
             full = [own]
         return max((self._until(one) for one in full), default=None)
 
     def failed(self, address: str) -> None:
         """The try that was begun has failed."""
         for one in self._shared(address):
-            self._counter.hit(one.item, one.key)
+            self._counter.count(one)
 
     def succeeded(self, email: str) -> None:
         """The try that was begun has succeeded: the account's failures before it are forgotten."""
-        own = self._own(email)
-        self._counter.clear(own.item, own.key)
+        self._counter.forget(self._own(email))
 
     def _own(self, email: str) -> _Limit:
         # Whoever looks into the store learns no addresses.
@@ -73,8 +115,7 @@ class SignInLimits:
         return _Limit(self._address, f"{self._about}address-{address}"), _Limit(self._all, f"{self._about}all")
 
     def _until(self, limit: _Limit) -> datetime:
-        stats = self._counter.get_window_stats(limit.item, limit.key)
-        return datetime.fromtimestamp(math.ceil(stats.reset_time), UTC)
+        return datetime.fromtimestamp(math.ceil(self._counter.resets_at(limit)), UTC)
 
 
 def limits() -> SignInLimits:

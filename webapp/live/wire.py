@@ -55,6 +55,14 @@ def parse_head(head: bytes) -> Request:
     return Request(line[1], path, parameters, {f[1].lower(): f[2] for f in fields if f})
 
 
+NOTHING_BUT_TEXT = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""Opened as a page, an answer of the hub is text that loads nothing and stands in no frame."""
+
+
 def response(status: HTTPStatus, body: str, headers: Mapping[str, str]) -> bytes:
     """A whole plain-text answer, after which the connection is closed."""
     content = f"{body}\n".encode()
@@ -111,7 +119,7 @@ def heartbeat_frame(seconds: float) -> bytes:
 
 
 def _head(status: HTTPStatus, headers: Mapping[str, str]) -> bytes:
-    fields = {"Cache-Control": "no-store", "Connection": "close"} | dict(headers)
+    fields = {"Cache-Control": "no-store", "Connection": "close"} | NOTHING_BUT_TEXT | dict(headers)
     lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
