@@ -375,7 +375,6 @@ ELSEWHERE: dict[str, str] = {
     "ca.ocsp_by_get": "answers in DER what is asked in DER",
     "csrf_for_tests": "there in tests alone",
     "jobs.export": "leads to the first table",
-    "provider.begin": "leads to the organisation's sign-in",
     "provider.come_back": "leads on to what was wanted",
     "review.next_case": "leads to a case",
 }

@@ -276,7 +276,7 @@ def person(subject: str = "1", email: str = "carol@example.com", **more: Any) ->
 
 def to_provider(browser: Browser, path: str = "/sign-in/provider") -> str:
     """Begin at the desk; the address at the provider to which that leads."""
-    return browser.get(path, 303).location or ""
+    return str(browser.post(path, status=200).response.headers["Refresh"]).removeprefix("0; url=")
 
 
 def at_provider(url: str) -> str:

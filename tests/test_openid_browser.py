@@ -78,7 +78,7 @@ def test_a_journey_in_a_browser(chromium: Browser, sqlite_url: str, open_shop: C
 
             context.clear_cookies()
             page.goto(f"{address}/refunds")
-            page.get_by_role("link", name="Sign in with Example login").click()
+            page.get_by_role("button", name="Sign in with Example login").click()
             page.get_by_role("button", name="Sign in as Alice").click()
             page.wait_for_url(f"{address}/refunds")
 
@@ -104,7 +104,8 @@ def test_a_journey_in_a_browser(chromium: Browser, sqlite_url: str, open_shop: C
             pictures.take(page, "used-up")
 
             provider.broken, provider.broken_at = "error", "/token"
-            page.goto(f"{address}/sign-in/provider?next=/refunds")
+            page.goto(f"{address}/sign-in?next=/refunds")
+            page.get_by_role("button", name="Sign in with Example login").click()
             page.get_by_role("button", name="Sign in as Alice").click()
             told(page, "Example login does not answer at present.")
             pictures.take(page, "provider-down")

@@ -267,6 +267,15 @@ def test_staff_show_their_own_where_it_does_not(open_desk: Callable[..., Shop], 
 # What is not believed
 
 
+def test_a_link_elsewhere_begins_nothing(open_desk: Callable[..., Shop], provider: LoginProvider) -> None:
+    shop = open_desk()
+    browser = shop.browser()
+    browser.get("/sign-in/provider", 405)
+    answer = browser.client.post("/sign-in/provider")
+    assert answer.status_code == 400, "a form without the page's secret"
+    assert provider.asked == []
+
+
 def test_a_wrong_state_and_another_browser(open_desk: Callable[..., Shop], provider: LoginProvider) -> None:
     shop = open_desk()
     victim, thief = shop.browser(), shop.browser()
@@ -278,9 +287,9 @@ def test_a_wrong_state_and_another_browser(open_desk: Callable[..., Shop], provi
     to_provider(victim)
     assert "began in another browser" in victim.get(back, 422).words
     query = dict(parse_qs(urlsplit(back).query))
-    for state in ("wrong", "", "\x00é"):
+    for state, status in (("wrong", 422), ("", 422), ("é", 422), ("\x00", 400)):
         forged = urlencode({**{name: values[0] for name, values in query.items()}, "state": state})
-        thief.get(f"/sign-in/provider/return?{forged}", 422)
+        thief.get(f"/sign-in/provider/return?{forged}", status)
     assert provider.asked.count("/token") == 0
     assert thief.get(back, 303).location == "/"
 
@@ -441,7 +450,7 @@ def test_a_provider_that_answers_nonsense(
     shop = open_desk()
     provider.broken, provider.says = broken, says
     browser = shop.browser()
-    page = browser.get("/sign-in/provider?next=/refunds", 503)
+    page = browser.post("/sign-in/provider?next=/refunds", status=503)
     assert "Example login does not answer at present." in page.words
     # What was wanted is not lost, and the ordinary way works.
     assert "next=/refunds" in page.text

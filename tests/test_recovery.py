@@ -281,7 +281,7 @@ def test_without_passkeys_none_opens_the_console_alone(sqlite_url: str, open_sho
 
 def test_without_a_provider_there_is_no_way_through_it(shop: Shop) -> None:
     assert "Sign in with" not in shop.browser().get("/sign-in").words
-    shop.browser().get("/sign-in/provider", 404)
+    shop.browser().post("/sign-in/provider", status=404)
     shop.browser().get("/sign-in/provider/return?code=x&state=y", 404)
     shop.browser(shop.alice).get("/account/provider", 404)
 

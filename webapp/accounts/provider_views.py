@@ -29,11 +29,11 @@ blueprint = Blueprint("provider", __name__)
 # Signing in
 
 
-@blueprint.get("/sign-in/provider")
+@blueprint.post("/sign-in/provider")
 @public
 @entrance(Entrance.OIDC)
 def begin() -> Refused | Response:
-    """Send a browser to the provider."""
+    """Send a browser to the provider, when somebody has asked for it here: no page elsewhere can begin it by a link."""
     wanted = request.args.get("next", "")
     if g.account is not None:
         return redirect(own_path(wanted), 303)
@@ -41,9 +41,7 @@ def begin() -> Refused | Response:
         url, cookie = leave(None, wanted)
     except ProviderUnavailable:
         return _sign_in_page(_down(), wanted), 503
-    response = redirect(url, 303)
-    keep(response, cookie)
-    return response
+    return _leaving(url, cookie)
 
 
 @blueprint.get("/sign-in/provider/return")
@@ -90,6 +88,14 @@ def _sign_in(visit: ProviderVisit, person: Person) -> Refused | Response:
     return welcome(arrival.account, Way.PROVIDER, complete=person.has_second_factor, wanted=visit.wanted)
 
 
+def _leaving(url: str, cookie: str) -> Response:
+    # Browsers let no form lead to another site where the page says so (CSP, form-action), not even by a redirect.
+    response = make_response(render_template("accounts/leaving.html", url=url, name=_name()))
+    response.headers["Refresh"] = f"0; url={url}"
+    keep(response, cookie)
+    return response
+
+
 # Linking
 
 
@@ -113,11 +119,7 @@ def link_post() -> Refused | Response:
     except ProviderUnavailable:
         form.form_errors.append(_down())
         return _link_page(form), 503
-    # Browsers let no form lead to another site where the page says so (CSP, form-action), not even by a redirect.
-    response = make_response(render_template("accounts/leaving.html", url=url, name=_name()))
-    response.headers["Refresh"] = f"0; url={url}"
-    keep(response, cookie)
-    return response
+    return _leaving(url, cookie)
 
 
 @blueprint.get("/account/provider/remove")
