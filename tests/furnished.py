@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from sign_in_support import sign_in, with_app
 from sqlmodel import SQLModel, select, update
 
 from certlifecycle import Event, Role, State
+from webapp.accounts import sessions
 from webapp.accounts.models import Passkey, ProviderIdentity
+from webapp.accounts.open_sessions import NAME_LENGTH
 from webapp.accounts.provider_settings import ProviderSettings
 from webapp.accounts.recovery import Recovering
 from webapp.accounts.settings import Entrance, SecondFactor, SignInSettings
@@ -198,6 +201,13 @@ class Furnished:
 
     # Looking
 
+    @cached_property
+    def session_of_alice(self) -> str:
+        """What stands in an address for another browser in which Alice is signed in."""
+        cookie = self.shop.browser(self.shop.alice).client.get_cookie(sessions.cookie_name(self.shop.settings))
+        assert cookie is not None
+        return sessions.key_of(cookie.value)[:NAME_LENGTH]
+
     def people(self) -> dict[str, Browser]:
         """Everybody's browser: each role, a customer who has bought nothing, and somebody half signed in."""
         shop = self.shop
@@ -267,6 +277,7 @@ PAGES: dict[str, Find] = {
     "privacy.delete": lambda it: ["/account/data/delete"],
     "security.overview": lambda it: ["/account/security"],
     "security.password": lambda it: ["/account/password"],
+    "open_sessions.end": lambda it: [f"/account/sessions/{it.session_of_alice}/end"],
     "provider.link": lambda it: ["/account/provider"],
     "provider.unlink": lambda it: ["/account/provider/remove"],
     "factors.set_up": lambda it: ["/account/second-factor"],

@@ -41,6 +41,7 @@ SEEN_BY = {
     "job": frozenset({"owner", "admin"}),
     "search": frozenset({"owner"}),
     "passkey": frozenset({"owner"}),
+    "session": frozenset({"owner"}),
     "invitation": frozenset({"owner"}),
     "member": frozenset({"owner"}),
     # Things of the shop, which all who reach the view at all may see.
@@ -98,6 +99,8 @@ RULES: dict[str, Rule] = {
     "security.password": PEOPLE,
     "security.password_post": PEOPLE,
     "security.sign_out_everywhere": PEOPLE,
+    "open_sessions.end": about(PEOPLE, "session"),
+    "open_sessions.end_post": about(PEOPLE, "session"),
     "provider.link": PEOPLE,
     "provider.link_post": PEOPLE,
     "provider.unlink": PEOPLE,

@@ -161,9 +161,7 @@ def test_what_is_looked_for_is_found(busy: Shop) -> None:
     assert "Nothing fits what you look for" in browser.get("/audit?who=zoe").words
 
 
-@pytest.mark.parametrize(
-    "wrong", ["since=now", "until=9999-12-31", "after=x", "before=-3", f"after={'9' * 40}", "who=%00"]
-)
+@pytest.mark.parametrize("wrong", ["since=now", "until=9999-12-31", "after=x", "before=-3", f"after={'9' * 40}"])
 def test_what_makes_no_sense_is_left_out(busy: Shop, wrong: str) -> None:
     assert len(entries(busy.browser(busy.ada).get(f"/audit?{wrong}"))) == 11
 

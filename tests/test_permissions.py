@@ -17,7 +17,9 @@ from werkzeug.routing import Rule as Address
 from werkzeug.test import TestResponse
 
 from certlifecycle import Role, State
+from webapp.accounts import sessions
 from webapp.accounts.models import Account, Passkey
+from webapp.accounts.open_sessions import NAME_LENGTH
 from webapp.certificates import saved
 from webapp.jobs.exports import start_export
 from webapp.payments.alipay_client import AlipaySettings
@@ -30,7 +32,7 @@ METHODS = frozenset({"GET", "POST", "DELETE"})
 
 MISSING = "0" * 32
 ENDS_THE_SESSION = {"accounts.sign_out", "security.sign_out_everywhere"}
-ALICES = {"certificate", "awaited", "refund", "search", "passkey", "job"}
+ALICES = {"certificate", "awaited", "refund", "search", "passkey", "session", "job"}
 VALUES = {
     "product": "dv",
     "act": "approve",
@@ -83,6 +85,7 @@ class Everything:
             "refund": shop.refund_of(shop.certificate_in(State.REFUNDED)).id,
             "search": search,
             "passkey": passkey.id,
+            "session": self._session_of(shop.alice),
             "job": start_export(shop.parts.jobs, by(shop.alice), "certificates"),
         }
         work(shop, self.things["job"])
@@ -95,6 +98,12 @@ class Everything:
     @staticmethod
     def secret(client: FlaskClient) -> str:
         return client.get("/csrf-for-tests").text
+
+    def _session_of(self, who: Account) -> str:
+        """What stands in an address for a session of somebody's that has just begun."""
+        cookie = self.shop.browser(who).client.get_cookie(sessions.cookie_name(self.shop.settings))
+        assert cookie is not None
+        return sessions.key_of(cookie.value)[:NAME_LENGTH]
 
     def url(self, address: Address, key: str) -> str:
         values = VALUES | {"name": NAMES.get(address.endpoint, "nonsense")}
@@ -115,6 +124,7 @@ class Everything:
         if address.endpoint in ENDS_THE_SESSION and with_secret:
             self.clients[role] = self.client(role)
             self.secrets[role] = self.secret(self.clients[role])
+            self.things["session"] = self._session_of(self.shop.alice)
         return answer
 
 

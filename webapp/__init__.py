@@ -84,6 +84,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.accounts.provider_views import blueprint as provider
     from webapp.accounts.recovery_views import blueprint as recovery
     from webapp.accounts.security import blueprint as security
+    from webapp.accounts.session_views import blueprint as open_sessions
     from webapp.accounts.views import blueprint as accounts
     from webapp.accounts.visits import set_up as set_up_provider
     from webapp.audit.views import blueprint as audit
@@ -119,7 +120,7 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     app.extensions["sign_in_limits"] = SignInLimits(parts.settings.sign_in)
     app.extensions["recovery_limits"] = for_recovery(parts.settings.sign_in)
     set_up_provider(app, parts)
-    for one in (preferences, security, factors, passkeys, recovery, provider):
+    for one in (preferences, security, open_sessions, factors, passkeys, recovery, provider):
         app.register_blueprint(one)
     app.extensions["one_time_links"] = OneTimeLinks(parts.settings.secret_key, parts.settings.secret_key_fallbacks)
     app.register_blueprint(organisation)

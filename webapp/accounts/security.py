@@ -12,6 +12,7 @@ from webapp.accounts.forms import ConfirmForm, NewPasswordForm
 from webapp.accounts.identities import identity_of
 from webapp.accounts.limits import limits
 from webapp.accounts.models import Account, Act
+from webapp.accounts.open_sessions import open_sessions
 from webapp.accounts.passwords import NONE, hash_password
 from webapp.accounts.settings import Entrance
 from webapp.accounts.views import Refused, signed_out, too_often
@@ -38,6 +39,7 @@ def overview() -> str:
             is_obliged=desk.settings.sign_in.second_factor.is_needed_by(who.role),
             provider=provider,
             identity=identity_of(reading, who.id, provider) if provider else None,
+            open_sessions=open_sessions(reading, who.id, desk.settings, desk.desk.clock(), g.session_key),
             events=events.latest(reading, who.id),
         )
 
