@@ -256,6 +256,8 @@ def test_every_setting_is_documented_and_every_documented_setting_exists(tmp_pat
         MAIL_FROM="desk@example.com",
         RESOLVERS="192.0.2.1",
         ACME_DIRECTORY="https://acme.example.com/directory",
+        OIDC_ISSUER="https://login.example.com",
+        OIDC_CLIENT_ID="desk",
     )
     load(environ)
     assert documented() == environ.asked

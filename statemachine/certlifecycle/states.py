@@ -4,7 +4,7 @@ Each state carries a sentence of meaning and says whose move it is; nothing else
 for a state or an event.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from certlifecycle.sentences import phrase
@@ -47,8 +47,8 @@ class Actor:
     id: str
     role: Role
     name: str = ""
-    organisation_id: str | None = None
-    rights: frozenset[Right] = RIGHTS
+    organisation_id: str | None = field(default=None, kw_only=True)
+    rights: frozenset[Right] = field(default=RIGHTS, kw_only=True)
 
     def has(self, right: Right) -> bool:
         """Whether this right is theirs."""

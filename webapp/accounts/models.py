@@ -66,7 +66,7 @@ class Account(SQLModel, table=True):
     @property
     def actor(self) -> Actor:
         """This person as the life cycle knows them."""
-        return Actor(self.id, Role(self.role), self.name, self.organisation_id, self.rights)
+        return Actor(self.id, Role(self.role), self.name, organisation_id=self.organisation_id, rights=self.rights)
 
     @property
     def holder_id(self) -> str:
