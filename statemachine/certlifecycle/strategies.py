@@ -31,7 +31,10 @@ def instants() -> SearchStrategy[datetime]:
 def actors() -> SearchStrategy[Actor]:
     """The cast of :mod:`certlifecycle.testing`, Alice and Rita in each other's part, and members of an organisation."""
     turned = (Actor(ALICE.id, Role.REVIEWER), Actor(ALICE.id, Role.ADMIN), Actor(RITA.id, Role.CUSTOMER))
-    members = (Actor("mary", Role.CUSTOMER, "Mary", ORGANISATION), Actor(ROBIN.id, Role.REVIEWER, "", ORGANISATION))
+    members = (
+        Actor("mary", Role.CUSTOMER, "Mary", organisation_id=ORGANISATION),
+        Actor(ROBIN.id, Role.REVIEWER, "", organisation_id=ORGANISATION),
+    )
     return st.sampled_from((*CAST, *turned, *members))
 
 
