@@ -74,7 +74,9 @@ def ask(port: int, line: str, more: str = "", body: str = "", host: str = "127.0
     ids=lambda value: str(value)[:30],
 )
 def test_what_comes_before_a_body_is_limited(port: int, line: str, more: str, status: int) -> None:
-    assert ask(port, line, more) == status
+    answer = ask(port, line, more)
+    # It answers and hangs up while we still send, and what was under way then takes the answer along (TCP reset).
+    assert answer == status or (len(line + more) > 200_000 and answer == 0)
     assert answers(port)
 
 
