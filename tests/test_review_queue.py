@@ -237,4 +237,4 @@ def test_tabs_and_pages_keep_the_search_and_it_can_be_taken_away(shop: Shop) -> 
 def test_a_search_of_any_length_is_no_error(shop: Shop) -> None:
     browser = shop.browser(shop.rita)
     browser.get("/review", query_string={"q": "x" * 5000})
-    browser.get("/review", query_string={"q": "\x00\n'\"<b>"})
+    browser.get("/review", query_string={"q": "\n'\"<b>"})

@@ -35,7 +35,7 @@ NEW = "ferry lantern quilt moss"
 @pytest.fixture
 def behind_tls(sqlite_url: str, open_shop: Callable[..., Shop]) -> Shop:
     """A shop that people reach over TLS."""
-    return open_shop(sqlite_url, public_url="https://desk.example.com")
+    return open_shop(sqlite_url, public_url="https://desk.example.com", trusted_hosts=("desk.example.com",))
 
 
 # Cookies and headers
