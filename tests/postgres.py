@@ -89,6 +89,12 @@ def start_postgres() -> PostgresServer | None:
         "unix_socket_directories": "",
         # A test database need not survive a power cut.
         "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        # Nobody follows its log, and no database lives long enough to be tidied.
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+        "autovacuum": "off",
         "max_connections": "200",
         "shared_buffers": "64MB",
     }

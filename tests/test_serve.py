@@ -208,7 +208,8 @@ class Served:
         return self.log.read_text()
 
     def wait_until_open(self) -> None:
-        eventually(lambda: "is open at" in self.said or self.process.poll() is not None)
+        # Five processes start, on a machine that other tests share.
+        eventually(lambda: "is open at" in self.said or self.process.poll() is not None, 120)
         assert self.process.poll() is None, self.said
 
 
