@@ -1,6 +1,7 @@
 """The browser's side in a real Chromium: htmx, its sse extension and live.js, under the console's strict CSP."""
 
 import json
+import re
 import signal
 import sqlite3
 import threading
@@ -213,6 +214,12 @@ class Scene:
         expect(place).to_have_attribute("data-live-status", status, timeout=PATIENCE * 1000)
         expect(place).to_have_text(text)
 
+    def is_away(self) -> None:
+        """Wait until the page has noticed that there is no stream; whether it polls already is a matter of moments."""
+        place = self.page.locator("[data-live-status]")
+        away = re.compile("^(reconnecting|polling)$")
+        expect(place).to_have_attribute("data-live-status", away, timeout=PATIENCE * 1000)
+
     def remember_statuses(self) -> None:
         """Keep what the page says of itself from now on; what shows for a moment only cannot be waited for."""
         self.page.evaluate("""() => {
@@ -365,7 +372,7 @@ def test_an_expired_ticket_is_renewed(scene: Scene) -> None:
     page = scene.open_live()
     page.wait_for_timeout(2200)
     scene.stop_hub()
-    scene.is_shown("reconnecting", "Reconnecting")
+    scene.is_away()
     scene.start_hub(ticket_max_age=1)
     scene.is_shown("live", "Live")
     assert "/ticket" in scene.desk.asked
@@ -391,7 +398,7 @@ def test_a_stream_without_heartbeats_counts_as_dead(scene: Scene) -> None:
     # The kernel keeps the connection; nothing answers on it.
     scene.hub.process.send_signal(signal.SIGSTOP)
     try:
-        scene.is_shown("reconnecting", "Reconnecting")
+        scene.is_away()
         scene.writer.change("c1")
         scene.counts("c1", 1)
     finally:
