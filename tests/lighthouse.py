@@ -85,6 +85,10 @@ def addresses(browser: Browser, base: str, cookies: dict[str, str]) -> Iterator[
         context.close()
 
 
+TRIES = 3
+"""How often a visit is made whose trace was not recorded."""
+
+
 @contextmanager
 def headers(folder: Path, cookie: str) -> Iterator[Path]:
     """A file with the headers of every request: secrets do not belong into a command line."""
@@ -110,11 +114,15 @@ def measure(command: str, address: str, form: str, extra: Path, *more: str) -> d
         *more,
     ]
     environment = os.environ | {"CHROME_PATH": chromium.path() or ""}
-    answer = subprocess.run(words, env=environment, capture_output=True, text=True)
-    if answer.returncode:
-        raise SystemExit(f"Lighthouse failed at {address}:\n{answer.stderr}")
-    report: dict = json.loads(answer.stdout)
-    return report
+    for _ in range(TRIES):
+        answer = subprocess.run(words, env=environment, capture_output=True, text=True)
+        if not answer.returncode:
+            report: dict = json.loads(answer.stdout)
+            return report
+        # The browser's trace began after the page did: its own advice is to run it again.
+        if "NO_NAVSTART" not in answer.stderr:
+            break
+    raise SystemExit(f"Lighthouse failed at {address}:\n{answer.stderr}")
 
 
 def scores(report: dict) -> dict[str, int]:
