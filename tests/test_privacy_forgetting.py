@@ -12,6 +12,7 @@ from test_cli import run
 
 from certlifecycle import Event, State
 from webapp.accounts.models import DELETED, Account, AccountEvent
+from webapp.accounts.passwords import NONE
 from webapp.audit import verify as verifying
 from webapp.audit.models import AuditEvent
 from webapp.audit.verify import Broken, Fault, verify
@@ -227,3 +228,16 @@ def test_a_member_leaves_the_organisation_first(shop: Shop) -> None:
     for name, rows in everything(shop).items():
         assert "alice@example.com" not in rows, name
     whole(shop)
+
+
+def test_whoever_has_no_password_has_just_signed_in_instead(shop: Shop) -> None:
+    with shop.database.writing() as session:
+        session.get_one(Account, shop.alice.id).password_hash = NONE
+    browser = shop.browser(shop.alice)
+    page = browser.get(DELETE)
+    assert not [node for node in page.tree.iter("input") if node.get("type") == "password"]
+    shop.clock.advance(minutes=11)
+    assert "Sign out and in again first." in browser.post(DELETE, {}, 422).words
+    assert not shop.find(Account, shop.alice.id).is_deleted
+    shop.browser(shop.alice).post(DELETE, {})
+    assert shop.find(Account, shop.alice.id).is_deleted
