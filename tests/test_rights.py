@@ -1,20 +1,23 @@
 """Separate rights to decide and to send money: at the door, on the pages, many at once, and when one is taken."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Barrier, Thread
 
 import pytest
+import sqlalchemy as sa
 from pages import refusal
 from review_support import decide, element, text_of, url_of
 from shop import Shop
-from sqlmodel import col, update
+from sqlmodel import col, select, update
 
 from certlifecycle import PRESETS, Event, EventRefused, Right, Role, State
 from webapp.accounts.models import Account
+from webapp.audit.models import AuditEvent, AuditKind
 from webapp.certificates.models import Certificate, Channel
 from webapp.desk import By
 from webapp.errors import Forbidden
-from webapp.people.changing import Standing, change
+from webapp.people.changing import ChangedMeanwhile, Standing, change
 from webapp.review.many import Act, Chosen, Ending, Order, run_many
 
 LOOK = "You may look at cases, but not decide them. Somebody with the right to decide does; administrators give it."
@@ -287,3 +290,29 @@ def test_two_administrators_who_demote_each_other_leave_one(any_shop: Shop) -> N
         assert (len(refused), roles) == (1, {Role.ADMIN, Role.REVIEWER})
         with shop.database.writing() as session:
             session.exec(update(Account).where(col(Account.id) == eve.id).values(role=Role.CUSTOMER))
+
+
+def test_what_another_way_changes_at_the_same_instant_is_not_written_over(
+    postgres_url: str, open_shop: Callable[..., Shop]
+) -> None:
+    """A sign-in through the organisation changes roles without waiting for administrators. On SQLite all wait."""
+    shop = open_shop(postgres_url)
+    elsewhere = sa.create_engine(postgres_url)
+    others: list[str] = []
+
+    @sa.event.listens_for(shop.database.engine, "before_cursor_execute")
+    def meanwhile(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith("UPDATE account SET") and not others:
+            others.append(statement)
+            with elsewhere.begin() as connection:
+                connection.execute(sa.text("UPDATE account SET role = 'customer' WHERE id = :id"), {"id": shop.rita.id})
+
+    by, wanted = By(shop.ada.actor, Channel.WEB), Standing(Role.REVIEWER, may_decide=True, may_pay=False)
+    with pytest.raises(ChangedMeanwhile):
+        change(shop.desk, by, shop.rita.id, str(Standing.of(shop.rita)), wanted, "A trial.")
+    elsewhere.dispose()
+    assert others
+    with shop.database.reading() as session:
+        told = session.exec(select(AuditEvent).where(AuditEvent.kind == AuditKind.RIGHTS_CHANGED)).all()
+    assert told == []
+    assert shop.find(Account, shop.rita.id).role == Role.CUSTOMER

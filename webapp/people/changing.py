@@ -10,6 +10,7 @@ from webapp.accounts import sessions
 from webapp.accounts.models import Account
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
+from webapp.db import rows_changed
 from webapp.desk import By, Desk
 from webapp.errors import DeskError, Forbidden, NotFound
 from webapp.live import signals
@@ -40,6 +41,12 @@ class ChangedMeanwhile(DeskError):
 
     status = 409
 
+    def __init__(self) -> None:
+        super().__init__(
+            _("Somebody else has changed this person’s role or rights since you opened the page."),
+            _("Look at them as they are now, then change them again."),
+        )
+
 
 def staff(session: Session) -> Sequence[Account]:
     """All who work for the shop, administrators first."""
@@ -53,12 +60,6 @@ def person(session: Session, account_id: str) -> Account:
     if found is None or found.disabled_at is not None:
         raise NotFound(_("There is no such account."))
     return found
-
-
-def with_address(session: Session, email: str) -> Account | None:
-    """Whoever has this email address, whatever their role."""
-    wanted = select(Account).where(Account.email == email.strip().lower(), col(Account.disabled_at).is_(None))
-    return session.exec(wanted).first()
 
 
 def change(desk: Desk, by: By, account_id: str, was: str, wanted: Standing, reason: str) -> Account:
@@ -87,10 +88,7 @@ def change(desk: Desk, by: By, account_id: str, was: str, wanted: Standing, reas
             )
         before = Standing.of(person(session, account_id))
         if str(before) != was:
-            raise ChangedMeanwhile(
-                _("Somebody else has changed this person’s role or rights since you opened the page."),
-                _("Look at them as they are now, then change them again."),
-            )
+            raise ChangedMeanwhile
         values = {"role": wanted.role, "may_decide": wanted.may_decide, "may_pay": wanted.may_pay}
         unchanged = (
             col(Account.id) == account_id,
@@ -98,7 +96,9 @@ def change(desk: Desk, by: By, account_id: str, was: str, wanted: Standing, reas
             col(Account.may_decide) == before.may_decide,
             col(Account.may_pay) == before.may_pay,
         )
-        session.exec(update(Account).where(*unchanged).values(**values))
+        # A sign-in through the organisation changes roles as well, and holds no administrator's row.
+        if rows_changed(session.exec(update(Account).where(*unchanged).values(**values))) != 1:
+            raise ChangedMeanwhile
         after = session.exec(
             select(Account).where(Account.id == account_id).execution_options(populate_existing=True)
         ).one()

@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 from certlifecycle import Role
 from webapp.access import account, by, only, parts
 from webapp.accounts import proving
+from webapp.accounts.addresses import with_address
 from webapp.accounts.proving import Proof
 from webapp.htmx import go_to
 from webapp.people import changing
@@ -25,7 +26,7 @@ def overview() -> Answer:
     """All who work for the shop; an address leads to anybody's page."""
     email = request.args.get("email", "").strip()[:254]
     with parts().database.reading() as session:
-        found = changing.with_address(session, email) if email else None
+        found = with_address(session, email.lower()) if email else None
         people = changing.staff(session)
     if found is not None:
         return go_to(url_for("people.person", account_id=found.id))
