@@ -14,7 +14,7 @@ from typing import Protocol, cast
 import statemachine as library
 
 from certlifecycle.facts import Facts
-from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, refundable, verdict
+from certlifecycle.policy import DEFAULT_POLICY, RefundPolicy, Verdict, paid_back, verdict
 from certlifecycle.sentences import Sentence, phrase, say
 from certlifecycle.states import REVIEWERS, Actor, RevocationReason, Right, Role, State
 
@@ -162,14 +162,9 @@ def _may_pay(case: Case) -> bool:
 def _approved_by_you(case: Case) -> Refusal | None:
     if case.actor.id not in case.facts.approvals:
         return None
-    if _may_pay(case):
-        return Refusal(
-            "already_approved_by_you", say("You have approved it already; this amount needs a second reviewer.")
-        )
-    return Refusal(
-        "already_approved_by_you",
-        say("You have approved it already; somebody with the right to send money gives the second approval."),
-    )
+    by_amount = say("You have approved it already; this amount needs a second reviewer.")
+    by_right = say("You have approved it already; somebody with the right to send money gives the second approval.")
+    return Refusal("already_approved_by_you", by_amount if _may_pay(case) else by_right)
 
 
 another_reviewer = _guard(Kind.WHO, "already_approved_by_you", "nobody approves twice", _approved_by_you)
@@ -275,12 +270,6 @@ def came_from(origin: State) -> Guard:
     )
 
 
-def _at_most(case: Case) -> int:
-    waiver = case.facts.waiver
-    pays_all = waiver is not None and waiver.pays_all
-    return case.facts.paid.minor if pays_all else refundable(case.facts, case.policy).minor
-
-
 def needs_another_approval(case: Case) -> bool:
     """Whether nobody has approved yet, and this approval needs a second beside it.
 
@@ -290,7 +279,7 @@ def needs_another_approval(case: Case) -> bool:
     limit = case.policy.two_reviewers_above_minor
     frozen = case.facts.refund_minor
     # Without a frozen amount the present one counts: not knowing it must not make one reviewer enough.
-    amount = _at_most(case) if frozen is None else frozen
+    amount = paid_back(case.facts, case.policy, case.facts.waiver).minor if frozen is None else frozen
     is_large = limit is not None and amount > limit
     return not case.facts.approvals and (is_large or not case.actor.has(Right.PAY))
 

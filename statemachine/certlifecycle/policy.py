@@ -270,7 +270,7 @@ def _answer(facts: Facts, now: datetime, policy: RefundPolicy, waiver: Waiver | 
         return _answer(replace(facts, state=facts.origin), now, policy, waiver)
 
     until = deadline(facts, policy) if waiver is None else waiver.until.astimezone(UTC)
-    amount = facts.paid if waiver is not None and waiver.pays_all else refundable(facts, policy)
+    amount = paid_back(facts, policy, waiver)
 
     def answer(rule: Rule, outlook: Outlook, sentence: Sentence, next_step: Sentence | None = None) -> Verdict:
         eligible = outlook is Outlook.NOW
@@ -365,6 +365,11 @@ def _answer(facts: Facts, now: datetime, policy: RefundPolicy, waiver: Waiver | 
                     say("No refund: its revocation was not confirmed by {deadline}.", deadline=until),
                 )
             return answer(Rule.REVOKED_IN_WINDOW, Outlook.NOW, granted(Rule.REVOKED_IN_WINDOW, until))
+
+
+def paid_back(facts: Facts, policy: RefundPolicy, waiver: Waiver | None) -> Money:
+    """What comes back: all that was paid where an exception says so, else what the policy lets come back."""
+    return facts.paid if waiver is not None and waiver.pays_all else refundable(facts, policy)
 
 
 def exceptionally(waiver: Waiver) -> Sentence:

@@ -41,29 +41,32 @@ def waivable(case: Case) -> Refusal | None:
 
 def may_propose(case: Case) -> tuple[Refusal, ...]:
     """Why this actor may not propose an exception now; nothing where they may."""
-    asked = (by_reviewer.refusal(case), may_decide.refusal(case), not_own_certificate.refusal(case), waivable(case))
-    return tuple(refusal for refusal in asked if refusal is not None)
+    return _refusals(
+        by_reviewer.refusal(case), may_decide.refusal(case), not_own_certificate.refusal(case), waivable(case)
+    )
 
 
 def may_agree(case: Case, proposer_id: str) -> tuple[Refusal, ...]:
     """Why this actor may not agree to an exception that ``proposer_id`` proposed; nothing where they may."""
-    asked = (
+    return _refusals(
         by_reviewer.refusal(case),
         _not_the_proposer(case, proposer_id),
         _may_pay(case),
         not_own_certificate.refusal(case),
         waivable(case),
     )
-    return tuple(refusal for refusal in asked if refusal is not None)
 
 
 def may_decline(case: Case, proposer_id: str) -> tuple[Refusal, ...]:
     """Why this actor may not decline a proposal, or take back their own; nothing where they may."""
-    asked = (
+    return _refusals(
         by_reviewer.refusal(case),
         None if case.actor.id == proposer_id or case.actor.rights else may_decide.refusal(case),
         not_own_certificate.refusal(case),
     )
+
+
+def _refusals(*asked: Refusal | None) -> tuple[Refusal, ...]:
     return tuple(refusal for refusal in asked if refusal is not None)
 
 
