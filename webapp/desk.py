@@ -56,6 +56,11 @@ class By:
     channel: Channel
     address: str = ""
 
+    @property
+    def holder_id(self) -> str:
+        """Whose certificates are theirs: their organisation's, else their own alone."""
+        return self.actor.organisation_id or self.actor.id
+
 
 WORKER = By(SYSTEM, Channel.WORKER)
 

@@ -106,7 +106,7 @@ class Jobs:
         session.flush()
         if order.parts:
             session.execute(insert(JobItem), [_row(job.id, *numbered) for numbered in enumerate(order.parts)])
-        for position, piece in enumerate(_pieces(order.content)):
+        for position, piece in enumerate(pieces(order.content)):
             session.add(JobChunk(job_id=job.id, position=position, content=zlib.compress(piece)))
         record(session, AuditKind.JOB_STARTED, by, now, subject=job.kind, job=job.id, parameters=order.parameters)
         self._enqueue(session, job.kind, job.id, job.attempt)
@@ -273,7 +273,8 @@ def _row(job_id: str, position: int, part: Part) -> dict[str, Any]:
     }
 
 
-def _pieces(content: bytes) -> Iterator[bytes]:
+def pieces(content: bytes) -> Iterator[bytes]:
+    """A file as it is stored: in pieces of one size."""
     return (content[start : start + PIECE] for start in range(0, len(content), PIECE))
 
 

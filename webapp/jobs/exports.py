@@ -61,7 +61,7 @@ def start_export(
         "state": state,
         "zone": zone,
         # Whoever leaves an organisation takes no file of it along.
-        "holder": by.actor.organisation_id or by.actor.id,
+        "holder": by.holder_id,
     }
     return jobs.begin(Order(KIND, TITLES[table], parameters, once=once), by)
 

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from certlifecycle import say
 from webapp.accounts.models import Account
 from webapp.desk import By
-from webapp.jobs.book import PIECE, Jobs, Order, remove_file
+from webapp.jobs.book import Jobs, Order, pieces, remove_file
 from webapp.jobs.exports import written
 from webapp.jobs.grip import Grip, Halted
 from webapp.jobs.models import Job, JobChunk, JobState
@@ -64,8 +64,8 @@ class PersonalData:
 
     def _end(self, grip: Grip, who: Account) -> None:
         with grip.database.reading() as session:
-            pieces = select(JobChunk).where(JobChunk.job_id == grip.job.id).order_by(col(JobChunk.position))
-            read = [json.loads(zlib.decompress(one.content)) for one in session.exec(pieces)]
+            stored = select(JobChunk).where(JobChunk.job_id == grip.job.id).order_by(col(JobChunk.position))
+            read = [json.loads(zlib.decompress(one.content)) for one in session.exec(stored)]
         made = grip.job.created_at
         content = packed(who, dict(zip(NAMES, read, strict=True)), made)
         columns = {
@@ -76,9 +76,8 @@ class PersonalData:
         with grip.database.writing() as session:
             remove_file(session, grip.job.id)
             session.flush()
-            for position, start_at in enumerate(range(0, len(content), PIECE)):
-                piece = zlib.compress(content[start_at : start_at + PIECE])
-                session.add(JobChunk(job_id=grip.job.id, position=position, content=piece))
+            for position, piece in enumerate(pieces(content)):
+                session.add(JobChunk(job_id=grip.job.id, position=position, content=zlib.compress(piece)))
             grip.end(session, JobState.FINISHED, say("The file is ready. Keep it where nobody else finds it."), columns)
 
 
