@@ -22,13 +22,11 @@ from organisation_support import found, join
 from outside_shop import OutsideShop
 from provider_books import Fault
 from shop import Browser, Shop, test_settings
-from sign_in_support import sign_in, with_app
+from sign_in_support import session_name, sign_in, with_app
 from sqlmodel import SQLModel, select, update
 
 from certlifecycle import Event, Role, State
-from webapp.accounts import sessions
 from webapp.accounts.models import Passkey, ProviderIdentity
-from webapp.accounts.open_sessions import NAME_LENGTH
 from webapp.accounts.provider_settings import ProviderSettings
 from webapp.accounts.recovery import Recovering
 from webapp.accounts.settings import Entrance, SecondFactor, SignInSettings
@@ -204,9 +202,7 @@ class Furnished:
     @cached_property
     def session_of_alice(self) -> str:
         """What stands in an address for another browser in which Alice is signed in."""
-        cookie = self.shop.browser(self.shop.alice).client.get_cookie(sessions.cookie_name(self.shop.settings))
-        assert cookie is not None
-        return sessions.key_of(cookie.value)[:NAME_LENGTH]
+        return session_name(self.shop, self.shop.browser(self.shop.alice))
 
     def people(self) -> dict[str, Browser]:
         """Everybody's browser: each role, a customer who has bought nothing, and somebody half signed in."""

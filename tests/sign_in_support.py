@@ -9,7 +9,9 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from shop import PASSWORD, Browser, Page, Shop
 from sqlmodel import col, select
 
+from webapp.accounts import sessions
 from webapp.accounts.models import Account, AccountEvent, Act, Way
+from webapp.accounts.open_sessions import NAME_LENGTH
 
 
 class App:
@@ -50,3 +52,10 @@ def with_app(shop: Shop, who: Account) -> tuple[Browser, App, list[str]]:
 def codes_on(page: Page) -> list[str]:
     """The recovery codes that a page shows."""
     return re.findall(r"\b(?:[A-Z2-9]{4}-){5}[A-Z2-9]{4}\b", page.words)
+
+
+def session_name(shop: Shop, browser: Browser) -> str:
+    """What stands in an address for the session of a browser."""
+    cookie = browser.client.get_cookie(sessions.cookie_name(shop.settings))
+    assert cookie is not None
+    return sessions.key_of(cookie.value)[:NAME_LENGTH]

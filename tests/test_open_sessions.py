@@ -1,11 +1,9 @@
 """Where somebody is signed in: what they see of it, and how they end one browser's session from another."""
 
 from shop import PASSWORD, Browser, Shop
-from sign_in_support import sign_in
+from sign_in_support import session_name, sign_in
 from sqlmodel import select
 
-from webapp.accounts import sessions
-from webapp.accounts.open_sessions import NAME_LENGTH
 from webapp.audit.models import AuditEvent, AuditKind
 
 RIGHT = {"password": PASSWORD}
@@ -13,9 +11,7 @@ RIGHT = {"password": PASSWORD}
 
 def address_of(shop: Shop, browser: Browser) -> str:
     """The page on which that browser's session is ended."""
-    cookie = browser.client.get_cookie(sessions.cookie_name(shop.settings))
-    assert cookie is not None
-    return f"/account/sessions/{sessions.key_of(cookie.value)[:NAME_LENGTH]}/end"
+    return f"/account/sessions/{session_name(shop, browser)}/end"
 
 
 def test_all_open_ones_are_shown_this_one_first(shop: Shop) -> None:

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,7 +121,7 @@ def test_whoever_is_removed_sees_nothing_from_then_on(shop: Shop) -> None:
     bob.post(f"/certificates/{certificate.id}/revoke", {"reason": "superseded", "version": certificate.version}, 404)
     assert "www.example.com" not in bob.get("/certificates?tab=signed").text
     # Not even by a request that was under way: the door asks who belongs where, at that instant.
-    late = By(shop.bob.actor.__class__(shop.bob.id, shop.bob.role, "Bob", certificate.holder_id), Channel.WEB)
+    late = By(replace(shop.bob.actor, organisation_id=certificate.holder_id), Channel.WEB)
     with pytest.raises(EventRefused, match="belongs to somebody else"):
         shop.desk.fire(certificate.id, Event.REVOKE, late, reason=RevocationReason.SUPERSEDED)
     # What he buys from now on is his own.

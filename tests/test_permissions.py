@@ -12,14 +12,13 @@ from outside_shop import SHOPS_ACCOUNT
 from permissions import ANYBODY, RULES, SEEN_BY, Rule
 from provider_keys import make_keys
 from shop import Shop
+from sign_in_support import session_name
 from sqlmodel import select
 from werkzeug.routing import Rule as Address
 from werkzeug.test import TestResponse
 
 from certlifecycle import Role, State
-from webapp.accounts import sessions
 from webapp.accounts.models import Account, Passkey
-from webapp.accounts.open_sessions import NAME_LENGTH
 from webapp.certificates import saved
 from webapp.jobs.exports import start_export
 from webapp.payments.alipay_client import AlipaySettings
@@ -101,9 +100,7 @@ class Everything:
 
     def _session_of(self, who: Account) -> str:
         """What stands in an address for a session of somebody's that has just begun."""
-        cookie = self.shop.browser(who).client.get_cookie(sessions.cookie_name(self.shop.settings))
-        assert cookie is not None
-        return sessions.key_of(cookie.value)[:NAME_LENGTH]
+        return session_name(self.shop, self.shop.browser(who))
 
     def url(self, address: Address, key: str) -> str:
         values = VALUES | {"name": NAMES.get(address.endpoint, "nonsense")}

@@ -126,6 +126,22 @@ class ConfirmedPasskeyForm(ConfirmForm):
     credential = HiddenField()
 
 
+def refuse_weak(password: str, about: Sequence[str]) -> None:
+    """Refuse, as the error of a field, a new password that is too short, too long, or easy to guess.
+
+    ``about`` is what anybody may know of whoever chooses it.
+    """
+    match weakness(password, (*about, parts().settings.shop_name)):
+        case Weakness.SHORT:
+            raise ValidationError(_("Take at least {count} characters.", count=SHORTEST))
+        case Weakness.LONG:
+            raise ValidationError(_("Take at most {count} characters.", count=LONGEST))
+        case Weakness.COMMON:
+            raise ValidationError(
+                _("This password is easy to guess: many people have it or one made like it. Several words do well.")
+            )
+
+
 class ChosenPasswordForm(DeskForm):
     """A new password, twice."""
 
@@ -147,15 +163,7 @@ class ChosenPasswordForm(DeskForm):
     def validate_new(self, field: PasswordField) -> None:
         """Whether it is good enough."""
         owner = self.owner()
-        match weakness(field.data or "", (owner.email, owner.name, parts().settings.shop_name)):
-            case Weakness.SHORT:
-                raise ValidationError(_("Take at least {count} characters.", count=SHORTEST))
-            case Weakness.LONG:
-                raise ValidationError(_("Take at most {count} characters.", count=LONGEST))
-            case Weakness.COMMON:
-                raise ValidationError(
-                    _("This password is easy to guess: many people have it or one made like it. Several words do well.")
-                )
+        refuse_weak(field.data or "", (owner.email, owner.name))
 
 
 class NewPasswordForm(ConfirmForm, ChosenPasswordForm):

@@ -98,6 +98,13 @@ class SignInLimits:
             full = [own]
         return max((self._until(one) for one in full), default=None)
 
+    def pace(self, email: str, address: str) -> datetime | None:
+        """Count a try that counts whatever comes of it; ``None`` when it may go ahead, as :meth:`begin` says."""
+        until = self.begin(email, address)
+        if until is None:
+            self.failed(address)
+        return until
+
     def failed(self, address: str) -> None:
         """The try that was begun has failed."""
         for one in self._shared(address):

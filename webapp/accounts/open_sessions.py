@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from webapp.accounts.browsers import browser_of
 from webapp.accounts.models import Stage, WebSession
+from webapp.accounts.sessions import stands
 from webapp.config import Settings
 
 NAME_LENGTH = 32
@@ -38,9 +39,7 @@ def open_sessions(
     wanted = select(WebSession).where(
         WebSession.account_id == account_id,
         WebSession.stage == Stage.COMPLETE,
-        col(WebSession.revoked_at).is_(None),
-        col(WebSession.expires_at) > now,
-        col(WebSession.last_seen_at) > now - timedelta(minutes=settings.session_idle_minutes),
+        *stands(settings, now),
     )
     found = [_shown(row, this) for row in session.exec(wanted.order_by(col(WebSession.last_seen_at).desc())).all()]
     return sorted(found, key=lambda one: not one.is_this)

@@ -73,7 +73,7 @@ def load_provider(environ: Mapping[str, str]) -> ProviderSettings | None:
         groups_claim=text("OIDC_GROUPS_CLAIM", "groups"),
         groups=_groups(text("OIDC_GROUPS")),
         others=Role.CUSTOMER if others == "customer" else None,
-        second_factor=frozenset(_listed(text("OIDC_SECOND_FACTOR"))),
+        second_factor=frozenset(listed(text("OIDC_SECOND_FACTOR"))),
         allow_loopback=loopback == "1",
     )
     if settings.others is None and not settings.groups:
@@ -96,7 +96,7 @@ def _is_address(url: str) -> bool:
 
 def _groups(value: str) -> Mapping[str, Role]:
     found = {}
-    for one in _listed(value):
+    for one in listed(value):
         group, equals, role = (part.strip() for part in one.rpartition("="))
         if not group or not equals or role not in (Role.CUSTOMER, Role.REVIEWER, Role.ADMIN):
             raise ProviderSettingError(f"OIDC_GROUPS must hold pairs such as desk-reviewers=reviewer, not {one[:80]!r}")
@@ -104,5 +104,6 @@ def _groups(value: str) -> Mapping[str, Role]:
     return found
 
 
-def _listed(value: str) -> list[str]:
+def listed(value: str) -> list[str]:
+    """What a setting names, by commas."""
     return [one for one in (part.strip() for part in value.split(",")) if one]

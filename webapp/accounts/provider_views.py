@@ -4,7 +4,7 @@ from flask import Blueprint, flash, g, make_response, redirect, render_template,
 from werkzeug.wrappers import Response
 
 from certlifecycle import REVIEWERS
-from webapp.access import account, entrance, parts, public
+from webapp.access import account, entrance, is_open, parts, public
 from webapp.accounts import events, factors
 from webapp.accounts.arriving import welcome
 from webapp.accounts.forms import ConfirmForm, LinkForm, SignInForm
@@ -17,7 +17,7 @@ from webapp.accounts.oidc import Person, ProviderRefused, ProviderUnavailable
 from webapp.accounts.passwords import NONE
 from webapp.accounts.security import check
 from webapp.accounts.settings import Entrance
-from webapp.accounts.views import Refused, note_failure, sign_in_page, too_often
+from webapp.accounts.views import NO_SUCH_CODE, Refused, note_failure, sign_in_page, too_often, try_code
 from webapp.accounts.visits import keep, leave, provider, visit_of
 from webapp.forms import DeskForm
 from webapp.htmx import go_to
@@ -169,19 +169,13 @@ def _check_code(form: ConfirmForm) -> Refused | None:
     """Whoever has an app shows its code: what opens an account for good takes as much as opening it once."""
     if not isinstance(form, LinkForm):
         return None
-    desk, who, address = parts(), account(), request.remote_addr or ""
-    key = f"code of {who.id}"
-    until = limits().begin(key, address)
-    if until is not None:
-        return too_often(form, _link_page, until)
-    with desk.database.writing() as writing:
-        way = factors.check(writing, who.id, form.code.data or "", desk.settings, desk.desk.clock())
-    if way is None:
-        limits().failed(address)
-        form.code.errors = [_("This is not a code that fits now. Wait for the next one and type that.")]
-        return _link_page(form), 422
-    limits().succeeded(key)
-    return None
+    found = try_code(account(), form.code.data or "")
+    if isinstance(found, Way):
+        return None
+    if found is not None:
+        return too_often(form, _link_page, found)
+    form.code.errors = [_(NO_SUCH_CODE)]
+    return _link_page(form), 422
 
 
 def _check_needed(form: ConfirmForm) -> Refused | None:
@@ -198,11 +192,11 @@ def _check_needed(form: ConfirmForm) -> Refused | None:
 
 
 def _has_another_way() -> bool:
-    who, open_ways = account(), parts().settings.sign_in.entrances
+    who = account()
     with parts().database.reading() as reading:
         has_passkey = bool(factors.passkeys_of(reading, who.id))
     has_password = who.password_hash != NONE
-    return (has_password and Entrance.PASSWORD in open_ways) or (has_passkey and Entrance.PASSKEY in open_ways)
+    return (has_password and is_open(Entrance.PASSWORD)) or (has_passkey and is_open(Entrance.PASSKEY))
 
 
 # Words

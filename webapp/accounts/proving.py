@@ -5,7 +5,7 @@ ask for a proof of the last few minutes. It is asked for inside the form that ne
 and the same button sends it again, with or without scripts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import g, request
@@ -17,7 +17,7 @@ from webapp.accounts.limits import limits
 from webapp.accounts.models import Account, Way
 from webapp.accounts.passkeys import PasskeyRefused
 from webapp.accounts.passwords import LONGEST, NONE, fits
-from webapp.accounts.views import note_failure
+from webapp.accounts.views import NO_SUCH_CODE, note_failure
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
 from webapp.wording import _
@@ -50,15 +50,15 @@ def wanted() -> Proof | None:
     if is_fresh():
         return None
     who = account()
-    ways = _ways(who)
+    asked = _ways(who)
     typed = {name: request.form.get(name, "") for name in (PASSWORD, CODE, PASSKEY)}
     if not any(typed.values()):
-        return ways()
+        return asked
     key, address = f"proof of {who.id}", request.remote_addr or ""
     until = limits().begin(key, address)
     if until is not None:
         text = _("There were too many tries that failed. The next one is looked at from {at} on.", at=until)
-        return ways(text)
+        return replace(asked, wrong=text)
     now = parts().desk.clock()
     with parts().database.writing() as session:
         way = _shown(session, who, typed, now)
@@ -72,7 +72,7 @@ def wanted() -> Proof | None:
     limits().failed(address)
     tried = next(way for name, way in _TRIED.items() if typed[name])
     note_failure(who, tried)
-    return ways(_WRONG[tried]())
+    return replace(asked, wrong=_WRONG[tried]())
 
 
 def is_fresh() -> bool:
@@ -82,20 +82,10 @@ def is_fresh() -> bool:
     return parts().desk.clock() - proved_at <= patience
 
 
-class _Ways:
-    """What somebody can prove it by."""
-
-    def __init__(self, has_password: bool, has_code: bool, has_passkey: bool) -> None:
-        self.given = (has_password, has_code, has_passkey)
-
-    def __call__(self, wrong: str | None = None) -> Proof:
-        return Proof(*self.given, wrong)
-
-
-def _ways(who: Account) -> _Ways:
+def _ways(who: Account) -> Proof:
     with parts().database.reading() as session:
         has_code = factors.confirmed(session, who.id) is not None
-        return _Ways(who.password_hash != NONE, has_code, bool(factors.passkeys_of(session, who.id)))
+        return Proof(who.password_hash != NONE, has_code, bool(factors.passkeys_of(session, who.id)))
 
 
 def _shown(session: Session, who: Account, typed: dict[str, str], now: datetime) -> Way | None:
@@ -119,6 +109,6 @@ _TRIED = {PASSKEY: Way.PASSKEY, CODE: Way.CODE, PASSWORD: Way.PASSWORD}
 
 _WRONG = {
     Way.PASSKEY: lambda: _("This passkey is not one of yours. Use another, or prove it in another way."),
-    Way.CODE: lambda: _("This is not a code that fits now. Wait for the next one and type that."),
+    Way.CODE: lambda: _(NO_SUCH_CODE),
     Way.PASSWORD: lambda: _("This is not your password."),
 }

@@ -6,7 +6,6 @@ link opens no session: it leads to a new password, and signing in with that asks
 """
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from sqlmodel import Session, col, delete, select
 
 from webapp.accounts.events import Where
 from webapp.accounts.models import Account, RecoveryLink, RecoveryRequest
+from webapp.accounts.sessions import key_of
 from webapp.columns import new_id
 from webapp.db import rows_changed
 
@@ -31,7 +31,7 @@ class Recovering:
         """A new link in place of the one before: of two mails only the later one works."""
         void(session, account.id)
         number = new_id()
-        hashed = hash_of(_token(self._secrets[0], number))
+        hashed = key_of(_token(self._secrets[0], number))
         link = RecoveryLink(account_id=account.id, id=number, token_hash=hashed, expires_at=now + LIFETIME)
         session.add(link)
         return link
@@ -39,12 +39,7 @@ class Recovering:
     def token(self, link: RecoveryLink) -> str | None:
         """The secret of a link, for the mail; ``None`` where the desk's key was changed and the former one is gone."""
         made = (_token(secret, link.id) for secret in self._secrets)
-        return next((token for token in made if hash_of(token) == link.token_hash), None)
-
-
-def hash_of(token: str) -> str:
-    """What the desk keeps of a link's secret."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+        return next((token for token in made if key_of(token) == link.token_hash), None)
 
 
 def _token(secret: str, number: str) -> str:
@@ -60,13 +55,13 @@ def ask(session: Session, email: str, where: Where, now: datetime) -> None:
 def owner_of(session: Session, token: str, now: datetime) -> Account | None:
     """Whose link this is, if it still works."""
     wanted = select(Account).join(RecoveryLink, col(RecoveryLink.account_id) == Account.id)
-    mine = (RecoveryLink.token_hash == hash_of(token), col(RecoveryLink.expires_at) > now)
+    mine = (RecoveryLink.token_hash == key_of(token), col(RecoveryLink.expires_at) > now)
     return session.exec(wanted.where(*mine, col(Account.disabled_at).is_(None))).first()
 
 
 def spend(session: Session, token: str, now: datetime) -> bool:
     """Use a link up; of two who try at the same instant one is told that it is gone."""
-    mine = (col(RecoveryLink.token_hash) == hash_of(token), col(RecoveryLink.expires_at) > now)
+    mine = (col(RecoveryLink.token_hash) == key_of(token), col(RecoveryLink.expires_at) > now)
     return rows_changed(session.exec(delete(RecoveryLink).where(*mine))) == 1
 
 

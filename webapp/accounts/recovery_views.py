@@ -40,11 +40,10 @@ def ask_post() -> Refused | str:
     if not form.validate():
         return _ask_page(form), 422
     email, where, desk = (form.email.data or "").strip().lower(), events.Where.of(request), parts()
-    until = recovery_limits().begin(email, where.address)
+    # Every request counts, for each may become a mail.
+    until = recovery_limits().pace(email, where.address)
     if until is not None:
         return too_often(form, _ask_page, until)
-    # Every request counts, for each may become a mail.
-    recovery_limits().failed(where.address)
     with desk.database.writing() as writing:
         recovery.ask(writing, email, where, desk.desk.clock())
     return render_template("accounts/recovery_sent.html", email=email, minutes=MINUTES)

@@ -22,16 +22,15 @@ blueprint = Blueprint("open_sessions", __name__, url_prefix="/account/sessions")
 @blueprint.get("/<key:session_name>/end")
 def end(session_name: str) -> str:
     """Ask whether it is really to end."""
-    return _page(ConfirmForm(), session_name)
+    return _page(ConfirmForm(), _find(session_name))
 
 
 @blueprint.post("/<key:session_name>/end")
 def end_post(session_name: str) -> Refused | Response:
     """End one session; whoever sits there has to sign in again."""
-    form = ConfirmForm()
     # That there is none is said before anything else, so that the answer tells nothing about other people's.
-    ended = _find(session_name)
-    refused = check(form, lambda form: _page(form, session_name))
+    ended, form = _find(session_name), ConfirmForm()
+    refused = check(form, lambda form: _page(form, ended))
     if refused is not None:
         return refused
     desk, who = parts(), account()
@@ -54,5 +53,5 @@ def _find(session_name: str) -> OpenSession:
     return found
 
 
-def _page(form: DeskForm, session_name: str) -> str:
-    return render_template("accounts/end_session.html", form=form, one=_find(session_name))
+def _page(form: DeskForm, one: OpenSession) -> str:
+    return render_template("accounts/end_session.html", form=form, one=one)

@@ -5,6 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from flask import Request
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select, update
 from werkzeug.wrappers import Response
 
@@ -54,6 +55,15 @@ def begin(
     return token
 
 
+def stands(settings: Settings, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What is true of a session that has not ended: not revoked, not too old, not idle for too long."""
+    return (
+        col(WebSession.revoked_at).is_(None),
+        col(WebSession.expires_at) > now,
+        col(WebSession.last_seen_at) > now - timedelta(minutes=settings.session_idle_minutes),
+    )
+
+
 def find(session: Session, token: str, settings: Settings, now: datetime) -> tuple[WebSession, Account] | None:
     """The session and account of a token, unless it ended: revoked, too old, idle, or the account disabled.
 
@@ -64,9 +74,7 @@ def find(session: Session, token: str, settings: Settings, now: datetime) -> tup
         .join(Account, col(Account.id) == WebSession.account_id)
         .where(
             WebSession.token_hash == key_of(token),
-            col(WebSession.revoked_at).is_(None),
-            col(WebSession.expires_at) > now,
-            col(WebSession.last_seen_at) > now - timedelta(minutes=settings.session_idle_minutes),
+            *stands(settings, now),
             col(Account.disabled_at).is_(None),
         )
     ).first()

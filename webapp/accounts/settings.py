@@ -8,7 +8,7 @@ from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from certlifecycle import REVIEWERS, Role
-from webapp.accounts.provider_settings import ProviderSettingError, ProviderSettings, load_provider
+from webapp.accounts.provider_settings import ProviderSettingError, ProviderSettings, listed, load_provider
 
 
 class SignInSettingError(ValueError):
@@ -101,7 +101,7 @@ def load_sign_in(environ: Mapping[str, str], *, demo: bool) -> SignInSettings:
 
 def _entrances(wanted: str, *, has_provider: bool) -> frozenset[Entrance]:
     """The ways that are open; without the setting all of them, the organisation's sign-in once it is set up."""
-    names = [name for name in (one.strip() for one in wanted.split(",")) if name]
+    names = listed(wanted)
     unknown = next((name for name in names if name not in set(Entrance)), None)
     if unknown is not None:
         raise SignInSettingError(f"SIGN_IN_WITH must name some of {', '.join(Entrance)}, not {unknown[:40]!r}")

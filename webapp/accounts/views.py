@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
-from sqlmodel import col, select
 from werkzeug.wrappers import Response
 
+from certlifecycle import phrase
 from webapp import demo
 from webapp.access import arriving, arriving_at, entrance, is_open, parts, public, whoever_comes
 from webapp.accounts import events, factors, sessions
+from webapp.accounts.addresses import with_address
 from webapp.accounts.arriving import welcome
 from webapp.accounts.forms import CodeForm, SignInForm
 from webapp.accounts.limits import limits
@@ -25,6 +26,8 @@ from webapp.paths import own_path
 from webapp.wording import _
 
 blueprint = Blueprint("accounts", __name__)
+
+NO_SUCH_CODE = phrase("This is not a code that fits now. Wait for the next one and type that.")
 
 Refused = tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -79,20 +82,29 @@ def code_post() -> Refused | Response:
     form = CodeForm()
     if not form.validate():
         return code_page(form), 422
-    key, address = f"code of {account.id}", request.remote_addr or ""
+    found = try_code(account, form.code.data or "")
+    if isinstance(found, Way):
+        return welcome(account, found, complete=True)
+    if found is not None:
+        return too_often(form, code_page, found)
+    note_failure(account, Way.CODE)
+    form.code.errors = [_(NO_SUCH_CODE)]
+    return code_page(form), 422
+
+
+def try_code(account: Account, code: str) -> Way | datetime | None:
+    """What kind of code it was; ``None`` for one that does not fit, an instant for whoever has to wait until then."""
+    desk, key, address = parts(), f"code of {account.id}", request.remote_addr or ""
     until = limits().begin(key, address)
     if until is not None:
-        return too_often(form, code_page, until)
-    desk = parts()
+        return until
     with desk.database.writing() as writing:
-        way = factors.check(writing, account.id, form.code.data or "", desk.settings, desk.desk.clock())
-    if way is not None:
+        way = factors.check(writing, account.id, code, desk.settings, desk.desk.clock())
+    if way is None:
+        limits().failed(address)
+    else:
         limits().succeeded(key)
-        return welcome(account, way, complete=True)
-    limits().failed(address)
-    note_failure(account, Way.CODE)
-    form.code.errors = [_("This is not a code that fits now. Wait for the next one and type that.")]
-    return code_page(form), 422
+    return way
 
 
 @blueprint.post("/sign-out")
@@ -140,7 +152,7 @@ def too_often(form: DeskForm, page: Callable[[DeskForm], str], until: datetime) 
 
 def _account_of(email: str) -> Account | None:
     with parts().database.reading() as reading:
-        return reading.exec(select(Account).where(Account.email == email, col(Account.disabled_at).is_(None))).first()
+        return with_address(reading, email)
 
 
 def sign_in_page(form: DeskForm, wanted: str | None = None) -> str:

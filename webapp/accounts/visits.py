@@ -76,7 +76,7 @@ def _forget_old(writing: Session, now: datetime) -> None:
 
 
 def _cookie() -> str:
-    return "__Host-desk-provider" if parts().settings.secure_cookies else "desk-provider"
+    return parts().settings.cookie_name("desk-provider")
 
 
 def keep(response: Response, browser: str) -> None:

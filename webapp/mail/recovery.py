@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlmodel import Session, col, delete, select
 
 from certlifecycle import REVIEWERS, say
+from webapp.accounts.addresses import with_address
 from webapp.accounts.events import Where, note_from
 from webapp.accounts.factors import has_any
 from webapp.accounts.models import Account, Act, ProviderIdentity, RecoveryLink, RecoveryRequest
@@ -35,8 +36,7 @@ def answer_requests(session: Session, recovering: Recovering, now: datetime, dom
 
 
 def _answer(session: Session, request: RecoveryRequest, recovering: Recovering, now: datetime, domain: str) -> None:
-    wanted = select(Account).where(Account.email == request.email, col(Account.disabled_at).is_(None))
-    account = session.exec(wanted).first()
+    account = with_address(session, request.email)
     if account is None:
         record_claimed(session, AuditKind.RECOVERY_ASKED, None, request.address, request.at)
         return

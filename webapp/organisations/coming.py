@@ -9,7 +9,7 @@ from flask import Blueprint, current_app, flash, g, redirect, render_template, r
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response
 
-from webapp.access import account, by, parts, public
+from webapp.access import account, by, is_open, parts, public
 from webapp.accounts.arriving import welcome
 from webapp.accounts.limits import limits
 from webapp.accounts.models import Account, Way
@@ -52,7 +52,8 @@ def invitation_post(token: str) -> Refused | Response:
             invitations.accept(session, invited, account(), by(), parts().desk.clock())
         flash(_("You belong to {organisation} now.", organisation=invited.organisation.name), "success")
         return go_to(url_for("organisation.overview"))
-    if invited.account is not None or not _has_passwords():
+    # Whoever is new and can have no password gets an account from the organisation's own sign-in.
+    if invited.account is not None or not is_open(Entrance.PASSWORD):
         return redirect(url_for("accounts.sign_in", next=request.path), 303)
     form = NewPersonForm()
     if not form.validate():
@@ -89,15 +90,10 @@ def _invitation_page(invited: Invited, form: DeskForm) -> str:
         "organisations/invitation.html",
         invited=invited,
         form=form,
-        has_passwords=_has_passwords(),
+        has_passwords=is_open(Entrance.PASSWORD),
         is_theirs=viewer is not None and viewer.email == invited.invitation.email,
         viewer=viewer,
     )
-
-
-def _has_passwords() -> bool:
-    """Whether somebody new can have one; else the organisation's own sign-in makes their account."""
-    return Entrance.PASSWORD in parts().settings.sign_in.entrances
 
 
 # Registering

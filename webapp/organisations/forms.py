@@ -1,12 +1,12 @@
 """The forms of organisations, invitations and registration."""
 
 from wtforms import EmailField, PasswordField, StringField
-from wtforms.validators import EqualTo, InputRequired, Length, Regexp, ValidationError
+from wtforms.validators import EqualTo, InputRequired, Length, Regexp
 
-from webapp.access import parts
-from webapp.accounts.passwords import LONGEST, SHORTEST, Weakness, weakness
+from webapp.accounts.forms import refuse_weak
+from webapp.accounts.passwords import LONGEST
 from webapp.forms import DeskForm, tidy
-from webapp.wording import _, lazy
+from webapp.wording import lazy
 
 LONGEST_NAME = 100
 
@@ -77,19 +77,11 @@ class NewPersonForm(DeskForm):
 
     def about(self) -> tuple[str, ...]:
         """What anybody may know of them, and no password is to be made of."""
-        return (self.name.data or "", parts().settings.shop_name)
+        return (self.name.data or "",)
 
     def validate_password(self, field: PasswordField) -> None:
         """Whether it is good enough."""
-        match weakness(field.data or "", self.about()):
-            case Weakness.SHORT:
-                raise ValidationError(_("Take at least {count} characters.", count=SHORTEST))
-            case Weakness.LONG:
-                raise ValidationError(_("Take at most {count} characters.", count=LONGEST))
-            case Weakness.COMMON:
-                raise ValidationError(
-                    _("This password is easy to guess: many people have it or one made like it. Several words do well.")
-                )
+        refuse_weak(field.data or "", self.about())
 
 
 class RegisterForm(NewPersonForm):

@@ -12,8 +12,4 @@ from webapp.accounts.limits import limits
 
 def paced(key: str) -> datetime | None:
     """Count a try under a key and for the address it comes from; the instant from which the next one is looked at."""
-    address = request.remote_addr or ""
-    until = limits().begin(key, address)
-    if until is None:
-        limits().failed(address)
-    return until
+    return limits().pace(key, request.remote_addr or "")
