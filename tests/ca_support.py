@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Thread
+from wsgiref.types import WSGIApplication
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
-from flask import Flask
 from werkzeug.serving import make_server
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -53,7 +53,7 @@ def make_csr(
 
 
 @contextmanager
-def serving(app: Flask, port: int = 0) -> Iterator[str]:
+def serving(app: WSGIApplication, port: int = 0) -> Iterator[str]:
     """Serve an app over real HTTP, on a free port unless one is named; the value is its address, without a slash."""
     server = make_server("127.0.0.1", port, app, threaded=True)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -1,7 +1,10 @@
 """Without a pointer: everything is reached with Tab and shows that it is, and a whole refund is made by keys alone."""
 
+import re
 from collections.abc import Iterator
+from threading import Semaphore
 from typing import Any, NamedTuple
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 from ca_support import serving
@@ -9,6 +12,7 @@ from furnished import Furnished
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 from shop import Browser
+from werkzeug.test import run_wsgi_app
 
 from certlifecycle import State
 from webapp.accounts import sessions
@@ -151,6 +155,44 @@ def test_tab_leads_through_everything_in_order_and_nothing_moves(served: Desk, c
     for tab in tabs.values():
         tab.context.close()
     assert wrong == {}, "\n".join(f"{where}: {one}" for where, found in wrong.items() for one in found)
+
+
+PIECES = rb'(?=<main|<h1|<form|<footer|<fieldset class="switch"|<label><input type="radio")'
+PAINTED = """() => Promise.race([
+  new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+  new Promise((done) => setTimeout(done, 100)),
+])"""
+"""Either something was painted, or there was time enough for it."""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_moves_when_a_page_arrives_in_pieces(served: Desk, chromium: Chromium, width: int) -> None:
+    goes_on = Semaphore(0)
+    pieces: list[bytes] = []
+
+    def in_pieces(environ: WSGIEnvironment, start: StartResponse) -> Iterator[bytes]:
+        environ.pop("HTTP_ACCEPT_ENCODING", None)
+        parts, status, headers = run_wsgi_app(served.it.shop.app.wsgi_app, environ, buffered=True)
+        start(status, headers.to_wsgi_list())
+        whole = b"".join(parts)
+        pieces[:0] = split = re.split(PIECES, whole) if environ["PATH_INFO"] == "/sign-in" else [whole]
+        yield split[0]
+        for piece in split[1:]:
+            assert goes_on.acquire(timeout=30)
+            yield piece
+
+    with serving(in_pieces) as address:
+        context = chromium.new_context(viewport={"width": width, "height": 800})
+        tab = context.new_page()
+        tab.goto(address + "/sign-in", wait_until="commit")
+        assert len(pieces) > 8
+        for _ in pieces:
+            tab.evaluate(PAINTED)
+            goes_on.release()
+        tab.wait_for_load_state()
+        assert tab.locator(".switch").is_visible()
+        assert tab.evaluate(SHIFT) == []
+        context.close()
 
 
 def press_to(tab: Page, label: str) -> None:
