@@ -142,6 +142,7 @@ def test_settings(database_url: str, folder: Path, **changes: Any) -> Settings:
             "SECRET_KEY": "a secret for tests alone",
             "TIMEZONE": "Asia/Shanghai",
             "SECOND_FACTOR": "off",
+            "STYLE_GUIDE": "on",
         }
     )
     return replace(settings, **changes)

@@ -74,6 +74,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         executor_id="worker-1",
         demo=False,
         demo_zone=None,
+        style_guide=False,
     )
     assert not settings.secure_cookies
     assert (tmp_path / "data").is_dir()

@@ -1,5 +1,7 @@
 """Secrets: the CA's keys encrypted at rest, settings that stand in files, and keys that are changed."""
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from shop import START, Shop
 from test_audit_trail import told
 from test_cli import run
@@ -21,7 +23,7 @@ from webapp.mail.preferences import Unsubscribing
 from webapp.parts import assemble
 
 URL = "http://desk.example.com/ca"
-PASSPHRASE = b"only for tests"
+PASSPHRASE = b"a passphrase for tests alone"
 
 
 def keys_in(folder: Path) -> list[Path]:
@@ -33,17 +35,20 @@ def keys_in(folder: Path) -> list[Path]:
 
 def test_new_keys_are_encrypted_and_need_their_passphrase(tmp_path: Path) -> None:
     made = load_or_create(tmp_path, URL, START, PASSPHRASE)
+    salts = set()
     for path in keys_in(tmp_path):
         assert is_encrypted(path)
         assert path.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(TypeError, match="encrypted"):
-            load_pem_private_key(path.read_bytes(), None)
+        head = json.loads(urlsafe_b64decode(path.read_bytes().partition(b".")[0] + b"=="))
+        assert (head["alg"], head["enc"], head["p2c"]) == ("PBES2-HS512+A256KW", "A256GCM", 210_000)
+        salts.add(head["p2s"])
+    assert len(salts) == 2
     again = load_or_create(tmp_path, URL, START + timedelta(days=1), PASSPHRASE)
     assert again.issuing.key.private_numbers() == made.issuing.key.private_numbers()
     with pytest.raises(KeyDirectoryError, match=r"root.key is encrypted. Set CA_KEY_PASSPHRASE"):
         load_or_create(tmp_path, URL, START)
     with pytest.raises(KeyDirectoryError, match=r"root.key cannot be decrypted: CA_KEY_PASSPHRASE is"):
-        load_or_create(tmp_path, URL, START, b"another")
+        load_or_create(tmp_path, URL, START, b"another passphrase")
 
 
 def test_keys_that_are_there_are_encrypted_without_becoming_others(tmp_path: Path) -> None:
@@ -55,7 +60,7 @@ def test_keys_that_are_there_are_encrypted_without_becoming_others(tmp_path: Pat
     assert encrypt(tmp_path, PASSPHRASE) == keys_in(tmp_path)
     assert encrypt(tmp_path, PASSPHRASE) == []
     with pytest.raises(KeyDirectoryError, match="not the passphrase"):
-        encrypt(tmp_path, b"another")
+        encrypt(tmp_path, b"another passphrase")
     after = load_or_create(tmp_path, URL, START, PASSPHRASE)
     assert after.root.key.private_numbers() == before.root.key.private_numbers()
     assert [path.name for path in sorted(tmp_path.iterdir())] == [
@@ -67,16 +72,46 @@ def test_keys_that_are_there_are_encrypted_without_becoming_others(tmp_path: Pat
     ]
 
 
-def test_an_encrypted_key_that_is_damaged_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", range(5), ids=["head", "key", "nonce", "text", "tag"])
+def test_a_single_bit_of_an_encrypted_key_that_was_changed_is_found(tmp_path: Path, part: int) -> None:
     load_or_create(tmp_path, URL, START, PASSPHRASE)
     path = tmp_path / "root.key"
-    path.write_bytes(path.read_bytes().replace(b"M", b"!", 5))
-    with pytest.raises(KeyDirectoryError, match=r"root.key"):
+    parts = path.read_bytes().split(b".")
+    changed = bytearray(urlsafe_b64decode(parts[part] + b"=="))
+    changed[len(changed) // 2] ^= 1
+    parts[part] = urlsafe_b64encode(changed).rstrip(b"=")
+    path.write_bytes(b".".join(parts))
+    with pytest.raises(KeyDirectoryError, match=r"root.key cannot be decrypted"):
         load_or_create(tmp_path, URL, START, PASSPHRASE)
+
+
+def test_a_key_encrypted_as_pkcs_8_knows_it_is_read_and_encrypted_better(tmp_path: Path) -> None:
+    made = load_or_create(tmp_path, URL, START)
+    path = tmp_path / "issuing.key"
+    how = BestAvailableEncryption(PASSPHRASE)
+    path.write_bytes(made.issuing.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how))
+    with pytest.raises(KeyDirectoryError, match=r"issuing.key is encrypted"):
+        load_or_create(tmp_path, URL, START)
+    with pytest.raises(KeyDirectoryError, match=r"issuing.key cannot be decrypted"):
+        load_or_create(tmp_path, URL, START, b"another passphrase")
+    assert encrypt(tmp_path, PASSPHRASE) == keys_in(tmp_path)
+    assert is_encrypted(path)
+    after = load_or_create(tmp_path, URL, START, PASSPHRASE)
+    assert after.issuing.key.private_numbers() == made.issuing.key.private_numbers()
+
+
+def test_a_passphrase_that_is_soon_guessed_is_not_taken(tmp_path: Path) -> None:
+    with pytest.raises(KeyDirectoryError, match="CA_KEY_PASSPHRASE is too short: take at least 14 characters"):
+        load_or_create(tmp_path, URL, START, b"thirteen char")
+    assert keys_in(tmp_path)[0].exists() is False
+    load_or_create(tmp_path, URL, START, b"fourteen chars")
 
 
 def test_the_command_encrypts_and_is_noted(shop: Shop) -> None:
     assert "Set CA_KEY_PASSPHRASE or" in run(shop.app, "encrypt-ca-keys", exit_code=1).output
+    short = assemble(replace(shop.settings, ca_key_passphrase="too short"), shop.clock)
+    assert "CA_KEY_PASSPHRASE is too short" in run(create_app(parts=short), "encrypt-ca-keys", exit_code=1).output
+    short.close()
     settings = replace(shop.settings, ca_key_passphrase=PASSPHRASE.decode())
     parts = assemble(settings, shop.clock)
     app = create_app(parts=parts)

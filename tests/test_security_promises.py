@@ -21,11 +21,13 @@ from test_supply_chain import LOCKED
 from werkzeug.routing import BaseConverter
 
 from certlifecycle import Role, State
+from webapp import demo
 from webapp.accounts import factors, passwords, sessions
 from webapp.accounts.models import Account, WebSession
 from webapp.audit.models import AuditEvent
 from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import Certificate, Purchase
+from webapp.config import load
 from webapp.refunds.models import RefundReason
 
 LONG = "Ferry lantern quilt moss, " * 4
@@ -107,6 +109,29 @@ def test_what_no_browser_needs_is_not_there(shop: Shop) -> None:
     ):
         assert client.get(url).status_code == 404, url
     assert not shop.app.debug
+
+
+@pytest.mark.parametrize(
+    ("environ", "pages", "shows_sign_ins"),
+    [
+        ({"DEMO": "1"}, 200, True),
+        ({"SMTP_URL": "smtp://mail.example.com", "MAIL_FROM": "desk@example.com"}, 404, False),
+    ],
+    ids=["demo", "shop"],
+)
+def test_a_shop_serves_nothing_of_the_workshop(
+    sqlite_url: str,
+    tmp_path: Path,
+    open_shop: Callable[..., Shop],
+    environ: dict[str, str],
+    pages: int,
+    shows_sign_ins: bool,
+) -> None:
+    settings = load({"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": sqlite_url} | environ, tuple)
+    shop = open_shop(sqlite_url, demo=settings.demo, style_guide=settings.style_guide, mail=settings.mail)
+    admin = shop.browser(shop.ada).client
+    assert [admin.get(page).status_code for page in ("/styleguide", "/dev/mail")] == [pages, pages]
+    assert (demo.PASSWORD in shop.browser().client.get("/sign-in").text) is shows_sign_ins
 
 
 # Requests

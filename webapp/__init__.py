@@ -114,9 +114,10 @@ def _blueprints(app: Flask, csrf: CSRFProtect, parts: Parts) -> None:
     from webapp.review.routes import blueprint as review
 
     context.install(app)
-    pages = (accounts, certificates, glossary, jobs, live, mail, ordering, outbox, payments, refunds, review)
-    for one in (*pages, styleguide.blueprint):
+    for one in (accounts, certificates, glossary, jobs, live, mail, ordering, outbox, payments, refunds, review):
         app.register_blueprint(one)
+    if parts.settings.style_guide:
+        app.register_blueprint(styleguide.blueprint)
     app.extensions["sign_in_limits"] = SignInLimits(parts.settings.sign_in)
     app.extensions["recovery_limits"] = for_recovery(parts.settings.sign_in)
     set_up_provider(app, parts)

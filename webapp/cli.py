@@ -16,6 +16,7 @@ from webapp.audit.cli import history_head, verify_history
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
 from webapp.authorities.builtin_keys import encrypt
+from webapp.authorities.key_files import KeyDirectoryError
 from webapp.certificates.models import Channel
 from webapp.columns import new_id
 from webapp.demo import DemoRefused, load_demo
@@ -50,7 +51,10 @@ def encrypt_ca_keys() -> None:
     passphrase = passphrase_of(parts().settings)
     if passphrase is None:
         raise click.ClickException("Set CA_KEY_PASSPHRASE or CA_KEY_PASSPHRASE_FILE first.")
-    done = encrypt(parts().settings.data_dir / "ca", passphrase)
+    try:
+        done = encrypt(parts().settings.data_dir / "ca", passphrase)
+    except KeyDirectoryError as wrong:
+        raise click.ClickException(str(wrong)) from None
     if not done:
         click.echo("The keys were encrypted before.")
         return

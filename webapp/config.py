@@ -75,6 +75,7 @@ class Settings:
     executor_id: str
     demo: bool
     demo_zone: Path | None
+    style_guide: bool
     sign_in: SignInSettings = field(default_factory=SignInSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
 
@@ -243,6 +244,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         demo=whole("DEMO", 0, 0, 1) == 1,
         # The file with the records of the demo's own DNS; set by whoever starts that.
         demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
+        # Serves the page with every component in every state, which is for whoever designs pages.
+        style_guide=text("STYLE_GUIDE", "on" if text("DEMO", "0") == "1" else "off") == "on",
         # SECOND_FACTOR and SIGN_IN_LIMIT_…: who needs a second factor, and how often a sign-in may fail.
         sign_in=_sign_in(environ, demo=text("DEMO", "0") == "1"),
         # For how long what is known about people is kept. Reminders and notifications are told apart by what was

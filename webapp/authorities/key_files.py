@@ -1,4 +1,8 @@
-"""Private keys in files: written whole or not at all, readable by their owner only, made once by whoever is first."""
+"""Private keys in files: written whole or not at all, readable by their owner only, made once by whoever is first.
+
+An encrypted one is a JWE (RFC 7516) in its compact form: its key is stretched from the passphrase by PBKDF2 (RFC 7518,
+4.8), and AES-256-GCM finds whatever was changed. PKCS#8 has no authentication code, and OpenSSL stretches little.
+"""
 
 import fcntl
 import os
@@ -9,15 +13,19 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
 
-ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+ENCRYPTED_PEM = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+ENCRYPTED_JWE = b"eyJ"
+"""How a JWE begins: with the Base64 of a JSON object's head."""
+ALGORITHM, ENCRYPTION = "PBES2-HS512+A256KW", "A256GCM"
+ROUNDS = 210_000
+"""Of PBKDF2, as many as OWASP's Password Storage Cheat Sheet asks for with SHA-512."""
+SHORTEST_PASSPHRASE = 14
+"""In bytes; joserfc takes a shorter one for no key (112 bits)."""
 
 
 class KeyDirectoryError(RuntimeError):
@@ -41,39 +49,39 @@ def locked(directory: Path) -> Iterator[None]:
 def load_ec_key(path: Path, passphrase: bytes | None = None) -> ec.EllipticCurvePrivateKey:
     """Read a private key, encrypted or not. Raises KeyDirectoryError where it cannot be used; the message says why.
 
-    A key that is not encrypted is read although there is a passphrase: :func:`encrypt_ec_key` mends that.
+    A key that is not encrypted, or is encrypted as PKCS#8 knows it, is read as well: :func:`encrypt_ec_key` mends that.
     """
     if path.stat().st_mode & 0o077:
         raise KeyDirectoryError(f"{path} can be read by others than its owner. Run: chmod 600 {path}")
+    content = path.read_bytes()
+    is_locked = content.startswith(ENCRYPTED_JWE) or ENCRYPTED_PEM in content
+    if is_locked and passphrase is None:
+        raise KeyDirectoryError(f"{path} is encrypted. Set CA_KEY_PASSPHRASE, or CA_KEY_PASSPHRASE_FILE.")
     try:
-        content = path.read_bytes()
-        if ENCRYPTED not in content:
-            key = load_pem_private_key(content, None)
-        elif passphrase is None:
-            raise KeyDirectoryError(f"{path} is encrypted. Set CA_KEY_PASSPHRASE, or CA_KEY_PASSPHRASE_FILE.")
-        else:
-            key = _decrypted(path, content, passphrase)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        advice = "Restore it from a backup."
-        raise KeyDirectoryError(f"{path} does not hold a private key. {advice}") from error
+        key = _opened(content, passphrase or b"") if is_locked else load_pem_private_key(content, None)
+    except (JoseError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        trouble = (
+            "cannot be decrypted: CA_KEY_PASSPHRASE is not the passphrase it was encrypted with, or the file is damaged"
+            if is_locked
+            else "does not hold a private key. Restore it from a backup"
+        )
+        raise KeyDirectoryError(f"{path} {trouble}.") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeyDirectoryError(f"{path} does not hold a key of the kind that the desk makes (EC).")
     return key
 
 
-def _decrypted(path: Path, content: bytes, passphrase: bytes) -> PrivateKeyTypes:
-    try:
+def _opened(content: bytes, passphrase: bytes) -> PrivateKeyTypes:
+    if ENCRYPTED_PEM in content:
         return load_pem_private_key(content, passphrase)
-    except ValueError as error:
-        raise KeyDirectoryError(
-            f"{path} cannot be decrypted: CA_KEY_PASSPHRASE is not the passphrase it was encrypted with, "
-            "or the file is damaged."
-        ) from error
+    locked_by = OctKey.import_key(passphrase)
+    opened = jwe.decrypt_compact(content.strip(), locked_by, algorithms=[ALGORITHM, ENCRYPTION])
+    return load_pem_private_key(opened.plaintext or b"", None)
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether a private key is of no use without its passphrase."""
-    return ENCRYPTED in path.read_bytes()
+    """Whether a private key is of no use without its passphrase, and a change of its file is found."""
+    return path.read_bytes().startswith(ENCRYPTED_JWE)
 
 
 def make_ec_key(path: Path, curve: ec.EllipticCurve, passphrase: bytes | None = None) -> None:
@@ -94,9 +102,15 @@ def encrypt_ec_key(path: Path, passphrase: bytes) -> bool:
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: bytes | None) -> None:
-    # PKCS#8 with PBKDF2 and AES-256-CBC (RFC 8018), as the library chooses.
-    how = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    write_whole(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how), 0o600)
+    content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    if passphrase is not None:
+        if len(passphrase) < SHORTEST_PASSPHRASE:
+            raise KeyDirectoryError(f"CA_KEY_PASSPHRASE is too short: take at least {SHORTEST_PASSPHRASE} characters.")
+        locked_by = OctKey.import_key(passphrase)
+        # Made anew each time: the library puts the salt into it, and takes the one that is there.
+        head = {"alg": ALGORITHM, "enc": ENCRYPTION, "p2c": ROUNDS}
+        content = jwe.encrypt_compact(head, content, locked_by, algorithms=[ALGORITHM, ENCRYPTION]).encode()
+    write_whole(path, content, 0o600)
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:
