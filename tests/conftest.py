@@ -16,7 +16,7 @@ from postgres import PostgresServer, start_postgres
 from shop import Browser, Shop, test_settings
 
 from webapp.db import make_engine
-from webapp.migrating import migrate
+from webapp.migrating import grant, migrate
 
 
 @sa.event.listens_for(sa.Pool, "checkout")
@@ -54,6 +54,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         engine = make_engine(server.create("template_desk"))
         migrate(engine)
+        grant(engine, server.serving)
         engine.dispose()
         yield server
     finally:
@@ -70,9 +71,9 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """A migrated PostgreSQL database of this test alone."""
+    """A migrated PostgreSQL database of this test alone, for the account that serves pages and owns no table."""
     url = postgres_server.create(template="template_desk")
-    yield url
+    yield postgres_server.as_serving(url)
     postgres_server.drop(url)
 
 

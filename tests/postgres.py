@@ -6,11 +6,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 import psycopg
+import sqlalchemy as sa
+from sqlalchemy import make_url
+
+from webapp.db import Database, make_engine
+from webapp.migrating import grant
 
 # A server as root is refused by PostgreSQL itself, so there it runs as the package's own user.
 _AS_ROOT = os.geteuid() == 0
@@ -32,10 +40,16 @@ class PostgresServer:
     folder: Path
     port: int
     process: subprocess.Popen[bytes]
+    serving: ClassVar[str] = "desk_serving"
+    """The account that serves; ``desk`` owns what is there."""
 
     def url(self, database: str) -> str:
         """The SQLAlchemy address of one of its databases."""
         return f"postgresql+psycopg://desk@127.0.0.1:{self.port}/{database}"
+
+    def as_serving(self, url: str) -> str:
+        """The address of the same database for the account that serves."""
+        return make_url(url).set(username=self.serving).render_as_string(hide_password=False)
 
     def create(self, database: str | None = None, template: str = "template0") -> str:
         """Create a database and return its address."""
@@ -61,6 +75,21 @@ class PostgresServer:
         address = f"host=127.0.0.1 port={self.port} user=desk dbname=postgres"
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
+
+
+@contextmanager
+def owning(database: Database) -> Iterator[sa.Engine]:
+    """An engine as whoever owns the tables; whoever has the file of SQLite does.
+
+    Tables that were made meanwhile are granted at its end, as by the release step.
+    """
+    if database.is_sqlite:
+        yield database.engine
+        return
+    engine = make_engine(database.engine.url.set(username="desk").render_as_string(hide_password=False))
+    yield engine
+    grant(engine, PostgresServer.serving)
+    engine.dispose()
 
 
 def start_postgres() -> PostgresServer | None:
@@ -109,6 +138,7 @@ def start_postgres() -> PostgresServer | None:
     for _ in range(200):
         probe_command = [ready, "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "5"]
         if subprocess.run(probe_command, check=False).returncode == 0:
+            server._run(f"CREATE ROLE {server.serving} LOGIN")
             return server
         if process.poll() is not None:
             break

@@ -37,6 +37,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
     assert settings == Settings(
         data_dir=tmp_path / "data",
         database_url=f"sqlite:///{tmp_path / 'data' / 'desk.sqlite3'}",
+        database_owner_url="",
         secret_key=key,
         secret_key_fallbacks=(),
         ca_key_passphrase="",
@@ -178,6 +179,7 @@ WHOLE_NUMBERS = {
         ("CURRENCY", "yuan", ": 'yuan' is not an ISO 4217 currency code"),
         ("REFUND_POLICY", "no-such-policy", ": 'no-such-policy' is neither a readable file nor one of 30-days-from"),
         ("REFUND_POLICY", "/", ": '/' is neither a readable file nor one of"),
+        ("DATABASE_URL", "postgresql://db.example.com/desk?sslmode=prefer", ": sslmode must be require, verify-ca or"),
         ("DATABASE_URL", "mysql://desk@127.0.0.1/desk", " must begin with sqlite:/// or postgresql://"),
         ("DATABASE_URL", "postgresql+psycopg2://127.0.0.1/desk", " must begin with sqlite:/// or postgresql://"),
         ("DATABASE_URL", "sqlite://", " must begin with sqlite:/// or postgresql://"),
@@ -298,14 +300,57 @@ def test_addresses_follow_from_where_the_console_is(
 @pytest.mark.parametrize(
     ("given", "used"),
     [
-        ("postgres://desk:pw@db.example.com/desk", "postgresql+psycopg://desk:pw@db.example.com/desk"),
-        ("postgresql://db.example.com:5433/desk", "postgresql+psycopg://db.example.com:5433/desk"),
-        ("postgresql+psycopg://db.example.com/desk", "postgresql+psycopg://db.example.com/desk"),
+        ("postgres://desk:p%40w@127.0.0.1/desk", "postgresql+psycopg://desk:p%40w@127.0.0.1/desk"),
+        ("postgresql://localhost:5433/desk", "postgresql+psycopg://localhost:5433/desk"),
+        ("postgresql+psycopg://[::1]/desk", "postgresql+psycopg://[::1]/desk"),
+        ("postgresql:///desk", "postgresql+psycopg:///desk"),
+        ("postgresql:///desk?host=/run/postgresql", "postgresql+psycopg:///desk?host=%2Frun%2Fpostgresql"),
         ("sqlite:////srv/desk.sqlite3", "sqlite:////srv/desk.sqlite3"),
     ],
 )
 def test_hosters_short_forms_of_the_database_are_understood(settings_of: Any, given: str, used: str) -> None:
     assert settings_of(DATABASE_URL=given).database_url == used
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgresql://db.example.com/desk", "sslmode=require"),
+        ("postgresql://db/desk", "sslmode=require"),
+        ("postgresql:///desk?host=192.0.2.7", "host=192.0.2.7&sslmode=require"),
+        ("postgresql://db.example.com/desk?sslmode=verify-full", "sslmode=verify-full"),
+        # Whoever says so in so many words has another wall around both.
+        ("postgresql://db.example.com/desk?sslmode=disable", "sslmode=disable"),
+    ],
+)
+def test_a_database_on_another_machine_is_reached_over_tls(settings_of: Any, given: str, used: str) -> None:
+    assert settings_of(DATABASE_URL=given).database_url.partition("?")[2] == used
+
+
+SERVING = "postgresql://serving:pw@db.example.com/desk"
+
+
+def test_the_owner_of_the_tables_may_be_another_account(settings_of: Any) -> None:
+    settings = settings_of(DATABASE_URL=SERVING, DATABASE_OWNER_URL=SERVING.replace("serving", "owner"))
+    assert settings.database_owner_url == "postgresql+psycopg://owner:pw@db.example.com/desk?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    ("serving", "owner", "problem"),
+    [
+        (SERVING, SERVING, "DATABASE_URL must name an account of its own"),
+        (SERVING.replace("serving:pw@", ""), SERVING, "DATABASE_URL must name an account of its own"),
+        (SERVING, SERVING.replace("serving", "owner") + "2", "DATABASE_OWNER_URL must lead to the same database"),
+        (SERVING, "sqlite:////srv/desk.sqlite3", "DATABASE_OWNER_URL is for PostgreSQL"),
+        ("", SERVING, "DATABASE_OWNER_URL is for PostgreSQL"),
+        (SERVING, "mysql://owner:pw@db.example.com/desk", "DATABASE_OWNER_URL must begin with"),
+        (SERVING, "owner:pw", "DATABASE_OWNER_URL is no address of a database"),
+    ],
+)
+def test_an_owner_that_makes_no_sense_is_named(settings_of: Any, serving: str, owner: str, problem: str) -> None:
+    with pytest.raises(SettingError, match=problem) as caught:
+        settings_of(DATABASE_URL=serving, DATABASE_OWNER_URL=owner)
+    assert "pw" not in str(caught.value)
 
 
 # The secret key

@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from mail_shop import MailShop
 from order_files import file, row
 from pages import selects_of
+from postgres import owning
 from shop import START, Clock, Shop
 from sqlalchemy.exc import DBAPIError
 from test_cli import run
@@ -63,8 +64,7 @@ def count(shop: Shop, *models: type) -> int:
 @contextmanager
 def as_owner(shop: Shop) -> Iterator[sa.Connection]:
     """A connection that no trigger holds back."""
-    with shop.database.writing() as session:
-        connection = session.connection()
+    with owning(shop.database) as engine, engine.execution_options(writing=True).begin() as connection:
         if shop.database.is_sqlite:
             found = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%\\_no\\_%' ESCAPE '\\'"
             for name in connection.exec_driver_sql(found).scalars().all():
@@ -151,18 +151,30 @@ def test_those_who_write_at_once_make_one_chain(any_shop: Shop) -> None:
     assert head_of(any_shop).position == count(any_shop, History) == 2 * len(certificates)
 
 
+CHANGES = (
+    "UPDATE history SET reason = ''",
+    "UPDATE audit_event SET subject = ''",
+    "UPDATE chain_link SET hash = digest",
+    *(f"DELETE FROM {table}" for table in TABLES),  # noqa: S608
+)
+
+
 def test_nothing_of_it_can_be_changed_by_the_desk_itself(told: Shop) -> None:
-    own = "INSERT OR REPLACE INTO {0} SELECT * FROM {0}" if told.database.is_sqlite else "TRUNCATE {0} CASCADE"
-    tries = [("DELETE FROM {0}", table) for table in TABLES] + [(own, table) for table in TABLES]
-    statements = [statement.format(table) for statement, table in tries]
-    for statement in (
-        *statements,
-        "UPDATE history SET reason = ''",
-        "UPDATE audit_event SET subject = ''",
-        "UPDATE chain_link SET hash = digest",
-    ):
+    for statement in CHANGES:
         with pytest.raises(DBAPIError, match="append-only"), told.database.writing() as session:
             session.connection().exec_driver_sql(statement)
+    assert head_of(told)
+
+
+def test_nor_by_the_owner_unless_the_triggers_are_taken_away(told: Shop) -> None:
+    whole = "INSERT OR REPLACE INTO {0} SELECT * FROM {0}" if told.database.is_sqlite else "TRUNCATE {0} CASCADE"
+    with owning(told.database) as engine:
+        for statement in (*CHANGES, *(whole.format(table) for table in TABLES)):
+            with (
+                pytest.raises(DBAPIError, match="append-only"),
+                engine.execution_options(writing=True).begin() as connection,
+            ):
+                connection.exec_driver_sql(statement)
     assert head_of(told)
 
 
@@ -191,7 +203,7 @@ def test_a_change_of_any_column_is_found(told: Shop) -> None:
             value = OTHER_VALUES.get(column, "another")
             if source == HISTORY and column == "certificate_id":
                 value = other if other != first else told.order().id
-            with told.database.engine.connect() as connection:
+            with owning(told.database) as engine, engine.connect() as connection:
                 change = sa.update(table).where(table.c.id == 1).values({column: sa.literal_column(f"'{value}'")})
                 connection.execute(change)
                 with pytest.raises(Broken, match=f"row 1 of {source} was changed") as caught:
@@ -347,8 +359,9 @@ def test_the_migration_chains_what_is_there_and_keeps_the_mails(any_shop: Shop) 
     mails, history = post.mails(), any_shop.history(certificate)
     config_of = ScriptDirectory(str(HERE / "migrations"))
     before = config_of.get_revision("0012").down_revision
-    alembic(any_shop.database.engine, command.downgrade, str(before))
-    migrate(any_shop.database.engine)
+    with owning(any_shop.database) as engine:
+        alembic(engine, command.downgrade, str(before))
+        migrate(engine)
     assert head_of(any_shop).position == count(any_shop, History)
     assert (post.mails(), any_shop.history(certificate)) == (mails, history)
     assert mails

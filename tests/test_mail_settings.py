@@ -55,8 +55,9 @@ def test_a_server_with_everything(tmp_path: Path) -> None:
     [
         ("smtp://mail.example.com", 587, Encryption.REQUIRED),
         ("smtp://mail.example.com/?tls=required", 587, Encryption.REQUIRED),
-        ("smtp://mail.example.com:25?tls=if-offered", 25, Encryption.IF_OFFERED),
         ("smtp://localhost:25?tls=never", 25, Encryption.NEVER),
+        ("smtp://127.0.0.1?tls=never", 587, Encryption.NEVER),
+        ("smtp://[::1]?tls=never", 587, Encryption.NEVER),
         ("smtps://mail.example.com", 465, Encryption.IMPLICIT),
     ],
 )
@@ -81,7 +82,9 @@ def test_how_the_connection_is_encrypted(tmp_path: Path, url: str, port: int, en
         "smtp://mail.example.com?starttls=1",
         "smtp://mail.example.com?tls",
         "smtps://mail.example.com?tls=never",
-        "smtp://user:secret@mail.example.com?tls=never",
+        "smtp://mail.example.com?tls=never",
+        "smtp://mail.example.com?tls=if-offered",
+        "smtp://user:secret@localhost?tls=never",
         "smtp://user@mail.example.com",
         "smtp://:secret@mail.example.com",
         "smtp://user:secret@[mail.example.com",

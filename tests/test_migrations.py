@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from postgres import PostgresServer
+from postgres import PostgresServer, owning
 from processes import ROOT, environment
 from shop import Shop, test_settings
 from sqlmodel import SQLModel
@@ -146,7 +146,8 @@ def test_migrating_twice_changes_nothing(empty: sa.Engine) -> None:
 def test_migrating_keeps_what_is_there(any_shop: Shop) -> None:
     certificate = any_shop.certificate_in(State.REFUNDED)
     before = any_shop.get(certificate.id), any_shop.history(certificate)
-    migrate(any_shop.database.engine)
+    with owning(any_shop.database) as engine:
+        migrate(engine)
     assert (any_shop.get(certificate.id), any_shop.history(certificate)) == before
 
 
@@ -154,19 +155,19 @@ def test_what_was_begun_with_the_built_in_authority_ends_with_it(any_shop: Shop)
     """An upgrade that changes the settings orders nothing twice, and asks no customer for a second proof."""
     states = (State.PENDING, State.SUBMITTED, State.VERIFIED, State.FAILED, State.ISSUED, State.REVOKED)
     certificates = {state: any_shop.certificate_in(state) for state in states}
-    engine = any_shop.database.engine
-    alembic(engine, command.downgrade, "0004-1")
-    with engine.execution_options(writing=True).begin() as connection:
-        connection.exec_driver_sql("DELETE FROM chosen_authority")
-        key = certificates[State.REVOKED].submission_id
-        connection.execute(
-            sa.text(
-                "INSERT INTO chosen_authority SELECT order_key, 'acme', submitted_at FROM ca_certificate WHERE "
-                "order_key = :key"
-            ),
-            {"key": key},
-        )
-    migrate(engine)
+    with owning(any_shop.database) as engine:
+        alembic(engine, command.downgrade, "0004-1")
+        with engine.execution_options(writing=True).begin() as connection:
+            connection.exec_driver_sql("DELETE FROM chosen_authority")
+            key = certificates[State.REVOKED].submission_id
+            connection.execute(
+                sa.text(
+                    "INSERT INTO chosen_authority SELECT order_key, 'acme', submitted_at FROM ca_certificate WHERE "
+                    "order_key = :key"
+                ),
+                {"key": key},
+            )
+        migrate(engine)
     with any_shop.database.reading() as session:
         chosen = {
             state: chosen_name(session, certificate.submission_id or "") for state, certificate in certificates.items()

@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 from job_support import by, work
 from pages import link
+from postgres import owning
 from shop import PASSWORD, Shop
 from sign_in_support import sign_in, with_app
 from sqlalchemy.exc import DBAPIError
@@ -113,7 +114,7 @@ def test_what_is_done_to_emptied_rows_is_found_as_before(any_shop: Shop, monkeyp
         "UPDATE history SET address = '', actor_name = 'Deleted account', reason = '' WHERE actor_role = 'reviewer'",
     )
     for statement in changes:
-        with shop.database.engine.connect() as connection:
+        with owning(shop.database) as engine, engine.connect() as connection:
             unguard(connection)
             connection.exec_driver_sql(statement)
             with pytest.raises(Broken) as caught:

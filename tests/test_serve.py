@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from postgres import PostgresServer
 from processes import ROOT, end, environment, eventually, free_ports
 from shop import test_settings
 
+from webapp import serve
 from webapp.config import Settings
+from webapp.db import make_engine
 from webapp.serve import commands, running, why_not
 
 FOR_EVER = "import signal; signal.pause()"
@@ -105,6 +108,26 @@ def test_what_is_no_address_of_this_machine_is_not_called_in_use() -> None:
 
 
 # What it starts
+
+
+def test_what_it_runs_does_not_know_the_owner_of_the_tables(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, postgres_server: PostgresServer
+) -> None:
+    owner = postgres_server.create()
+    given = environment(settings, DATABASE_URL=postgres_server.as_serving(owner), DATABASE_OWNER_URL=owner)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["serve"])
+    told: list[dict[str, str]] = []
+    monkeypatch.setattr(serve, "run", lambda _settings, demo: told.append(dict(os.environ)) or 0)
+    assert serve.main() == 0
+    assert "DATABASE_URL" in told[0]
+    assert "DATABASE_OWNER_URL" not in told[0]
+    engine = make_engine(told[0]["DATABASE_URL"])
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM history").scalar() == 0
+    engine.dispose()
+    postgres_server.drop(owner)
 
 
 def test_it_runs_what_the_procfile_lists(settings: Settings) -> None:

@@ -248,11 +248,20 @@ def test_browsers_are_told_by_family(shop: Shop, user_agent: str, said: str) -> 
         ("SIGN_IN_LIMIT_ALL", "²"),
         ("SIGN_IN_LIMIT_MINUTES", "99999"),
         ("RATELIMIT_STORAGE_URI", "nonsense"),
+        ("RATELIMIT_STORAGE_URI", "memcached://127.0.0.1:11211"),
+        ("RATELIMIT_STORAGE_URI", "redis://redis.example.com:6379"),
+        ("RATELIMIT_STORAGE_URI", "redis://192.0.2.7"),
+        ("RATELIMIT_STORAGE_URI", "redis://[::1"),
     ],
 )
 def test_a_malformed_setting_is_named(name: str, given: str) -> None:
     with pytest.raises(SignInSettingError, match=f"^{name} "):
         load_sign_in({name: given}, demo=False)
+
+
+@pytest.mark.parametrize("uri", ["redis://127.0.0.1:6379", "redis://localhost", "rediss://redis.example.com:6379"])
+def test_another_machine_counts_over_tls(uri: str) -> None:
+    assert load_sign_in({"RATELIMIT_STORAGE_URI": uri}, demo=False).limit_storage == uri
 
 
 def test_production_asks_the_staff_and_the_demo_asks_nobody() -> None:

@@ -22,7 +22,7 @@ from webapp.columns import new_id
 from webapp.demo import DemoRefused, load_demo
 from webapp.desk import By
 from webapp.importing import BadRow, import_orders
-from webapp.migrating import migrate as migrate_database
+from webapp.migrating import release
 from webapp.organisations import members
 from webapp.organisations.models import Organisation
 from webapp.parts import passphrase_of
@@ -41,7 +41,7 @@ COMMAND_LINE = By(SYSTEM, Channel.COMMAND_LINE)
 @desk.command("migrate")
 def migrate() -> None:
     """Bring the database to this version's shape (the release step)."""
-    migrate_database(parts().database.engine)
+    release(parts().settings)
     click.echo("The database is ready.")
 
 

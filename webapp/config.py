@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from certlifecycle import PRESETS, Money, MoneyError, PolicyError, RefundPolicy
@@ -22,6 +22,7 @@ from webapp.authorities.settings import AuthoritySettings, ChoiceError, read_aut
 from webapp.catalogue import PRODUCTS
 from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_nameservers
 from webapp.locales.catalogues import offered
+from webapp.loopback import is_this_machine
 from webapp.mail.settings import MailSettingError, MailSettings, load_mail
 from webapp.payments.settings import PaymentSettingError, PaymentSettings, load_payments
 from webapp.privacy.settings import RetentionSettings
@@ -38,6 +39,7 @@ class Settings:
 
     data_dir: Path
     database_url: str
+    database_owner_url: str
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
     ca_key_passphrase: str
@@ -168,6 +170,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
     policy = _policy(text("REFUND_POLICY", "30-days-from-issue"))
     # A SQLAlchemy address; the default is one SQLite file.
     database_url = _database_url(text("DATABASE_URL", f"sqlite:///{data_dir / 'desk.sqlite3'}"))
+    # On PostgreSQL the account that owns the tables, where it is another one; only the release step uses it.
+    database_owner_url = text("DATABASE_OWNER_URL", "") and _owner_url(text("DATABASE_OWNER_URL", ""), database_url)
     # The key that signs cookies, forms and live tickets. Every process of one desk needs the same.
     secret_key = text("SECRET_KEY", "")
     try:
@@ -185,6 +189,7 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
     return Settings(
         data_dir=data_dir,
         database_url=database_url,
+        database_owner_url=database_owner_url,
         secret_key=secret_key,
         # Former ones, by commas: what was signed with them still counts, nothing new is signed with them.
         secret_key_fallbacks=tuple(filter(None, (one.strip() for one in text("SECRET_KEY_FALLBACKS", "").split(",")))),
@@ -312,23 +317,45 @@ def _trusted_hosts(further: str, *own: SplitResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _database_url(value: str) -> str:
+def _database_url(value: str, name: str = "DATABASE_URL") -> str:
     try:
         parts = make_url(value)
     except (ArgumentError, ValueError):
         # Not repeated here: it may hold a password.
-        raise SettingError("DATABASE_URL is no address of a database") from None
+        raise SettingError(f"{name} is no address of a database") from None
     if value.startswith("sqlite:///"):
         if parts.database in (None, "", ":memory:"):
-            raise SettingError("DATABASE_URL must name a file: the desk's processes share it")
+            raise SettingError(f"{name} must name a file: the desk's processes share it")
         return value
     # Hosters hand out the short forms; the driver is always psycopg.
-    for short in ("postgres://", "postgresql://"):
-        if value.startswith(short):
-            return "postgresql+psycopg://" + value.removeprefix(short)
-    if value.startswith("postgresql+psycopg://"):
-        return value
-    raise SettingError("DATABASE_URL must begin with sqlite:/// or postgresql://")
+    if parts.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise SettingError(f"{name} must begin with sqlite:/// or postgresql://")
+    parts = parts.set(drivername="postgresql+psycopg")
+    if _is_elsewhere(parts):
+        # Otherwise the driver takes what it gets, encrypted or not, from whoever stands between.
+        encryption = parts.query.get("sslmode", "")
+        if encryption in ("allow", "prefer"):
+            raise SettingError(f"{name}: sslmode must be require, verify-ca or verify-full for another machine")
+        if not encryption:
+            parts = parts.update_query_dict({"sslmode": "require"})
+    return parts.render_as_string(hide_password=False)
+
+
+def _owner_url(value: str, database_url: str) -> str:
+    owner, serving = make_url(_database_url(value, "DATABASE_OWNER_URL")), make_url(database_url)
+    if "sqlite" in (owner.get_backend_name(), serving.get_backend_name()):
+        raise SettingError("DATABASE_OWNER_URL is for PostgreSQL: whoever has the file of SQLite owns it")
+    if not serving.username or serving.username == owner.username:
+        raise SettingError("DATABASE_URL must name an account of its own where DATABASE_OWNER_URL names the owner")
+    if (owner.host, owner.port, owner.database) != (serving.host, serving.port, serving.database):
+        raise SettingError("DATABASE_OWNER_URL must lead to the same database as DATABASE_URL")
+    return owner.render_as_string(hide_password=False)
+
+
+def _is_elsewhere(address: URL) -> bool:
+    """Whether a database is reached over a network; without a host, or with a path, it is a socket of this machine."""
+    host = address.host or str(address.query.get("host", ""))
+    return bool(host) and not host.startswith("/") and not is_this_machine(host)
 
 
 def _mail(environ: Mapping[str, str], *, shop_name: str, public_url: str, data_dir: Path) -> MailSettings:

@@ -6,7 +6,15 @@ As container platforms hand secrets out: ``SECRET_KEY_FILE=/run/secrets/desk`` i
 from collections.abc import Mapping
 from pathlib import Path
 
-SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "CA_KEY_PASSPHRASE", "DATABASE_URL", "SMTP_URL", "OIDC_CLIENT_SECRET")
+SECRETS = (
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "CA_KEY_PASSPHRASE",
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "SMTP_URL",
+    "OIDC_CLIENT_SECRET",
+)
 """Settings that are secret or hold a password; besides these, the key of every ACME server's customer number."""
 ACME_SECRET = "_EAB_HMAC_KEY"  # noqa: S105  # The end of a setting's name.
 LARGEST = 64 * 1024

@@ -21,10 +21,9 @@ from types import FrameType
 
 from webapp.accounts.settings import SecondFactor
 from webapp.config import SettingError, Settings, load, reached_at
-from webapp.db import make_engine
 from webapp.demo import PASSWORD, PEOPLE, DemoRefused, load_demo
 from webapp.demo_dns import DemoZone, serving
-from webapp.migrating import migrate
+from webapp.migrating import release
 
 PATIENCE = (2.0, 15.0)
 """How many seconds processes get to end: after they were told once, and after they were told again."""
@@ -78,9 +77,10 @@ def main() -> int:
         if obstacle := why_not(name, host, port):
             print(obstacle, file=sys.stderr)
             return 2
-    engine = make_engine(settings.database_url)
-    migrate(engine)
-    engine.dispose()
+    release(settings)
+    # What serves from here on does not know the owner of the tables.
+    for name in ("DATABASE_OWNER_URL", "DATABASE_OWNER_URL_FILE"):
+        os.environ.pop(name, None)
     if arguments.demo:
         try:
             load_demo(settings)

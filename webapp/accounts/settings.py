@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from certlifecycle import REVIEWERS, Role
 from webapp.accounts.provider_settings import ProviderSettingError, ProviderSettings, listed, load_provider
+from webapp.loopback import is_this_machine
 
 
 class SignInSettingError(ValueError):
@@ -113,9 +115,14 @@ def _entrances(wanted: str, *, has_provider: bool) -> frozenset[Entrance]:
 
 def _storage(uri: str) -> str:
     try:
+        address = urlsplit(uri)
         storage_from_string(uri)
     # A storage of another kind of address needs a library of its own, and a wrong address is told in many ways.
     except (ConfigurationError, ValueError) as wrong:
         # Not repeated here: it may hold a password.
         raise SignInSettingError(f"RATELIMIT_STORAGE_URI cannot be used ({type(wrong).__name__})") from None
+    if address.scheme not in ("memory", "redis", "rediss", "redis+unix"):
+        raise SignInSettingError("RATELIMIT_STORAGE_URI must be memory:// or a Redis")
+    if address.scheme == "redis" and address.hostname and not is_this_machine(address.hostname):
+        raise SignInSettingError("RATELIMIT_STORAGE_URI must begin with rediss:// (TLS) for another machine")
     return uri

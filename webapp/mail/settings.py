@@ -11,6 +11,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from webapp.loopback import is_this_machine
+
 
 class MailSettingError(ValueError):
     """A setting that cannot be used; the message begins with its name and never holds the password."""
@@ -21,8 +23,6 @@ class Encryption(StrEnum):
 
     REQUIRED = "required"
     """STARTTLS (RFC 3207), or no mail."""
-    IF_OFFERED = "if-offered"
-    """STARTTLS where the server has it; never for a password otherwise."""
     NEVER = "never"
     """For a relay on the same machine."""
     IMPLICIT = "implicit"
@@ -100,13 +100,15 @@ def _server(value: str, ca_file: Path | None, hello: str) -> SmtpServer:
         raise MailSettingError("SMTP_URL: the only option is tls")
     encryption = Encryption.IMPLICIT
     if parts.scheme == "smtp":
-        choices = (Encryption.REQUIRED, Encryption.IF_OFFERED, Encryption.NEVER)
+        choices = (Encryption.REQUIRED, Encryption.NEVER)
         wanted = asked.get("tls", [Encryption.REQUIRED])[-1]
         if wanted not in choices:
             raise MailSettingError(f"SMTP_URL: tls must be one of {', '.join(choices)}")
         encryption = Encryption(wanted)
     elif asked:
         raise MailSettingError("SMTP_URL: smtps is encrypted from the beginning and takes no option tls")
+    if encryption is Encryption.NEVER and not is_this_machine(parts.hostname):
+        raise MailSettingError("SMTP_URL: tls=never is for a relay on the same machine")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password):
         raise MailSettingError("SMTP_URL needs both a user and a password, or neither")

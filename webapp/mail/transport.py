@@ -182,14 +182,11 @@ def _encrypt(client: "_Client", server: SmtpServer, context: ssl.SSLContext) -> 
     client.ehlo_or_helo_if_needed()
     if server.encryption is Encryption.NEVER:
         return
-    if client.has_extn("starttls"):
-        client.starttls(context=context)
-        # What was said in the clear may have been said by anybody (RFC 3207, 4.2).
-        client.ehlo_or_helo_if_needed()
-    elif server.encryption is Encryption.REQUIRED:
+    if not client.has_extn("starttls"):
         raise _NotEncrypted("The mail server does not offer encryption (STARTTLS), which the settings require.")
-    elif server.user:
-        raise _NotEncrypted("The mail server does not offer encryption (STARTTLS), so the password was not sent.")
+    client.starttls(context=context)
+    # What was said in the clear may have been said by anybody (RFC 3207, 4.2).
+    client.ehlo_or_helo_if_needed()
 
 
 class _Client(smtplib.SMTP):
