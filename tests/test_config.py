@@ -14,6 +14,7 @@ from money_support import at_once
 from certlifecycle import PRESETS
 from webapp.authorities.settings import AcmeServer, AuthoritySettings
 from webapp.config import SettingError, Settings, load
+from webapp.logs import LogFormat
 from webapp.parts import assemble
 from webapp.payments.settings import PaymentSettings
 
@@ -76,6 +77,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         demo=False,
         demo_zone=None,
         style_guide=False,
+        log_format=LogFormat.TEXT,
     )
     assert not settings.secure_cookies
     assert (tmp_path / "data").is_dir()
@@ -179,6 +181,7 @@ WHOLE_NUMBERS = {
         ("CURRENCY", "yuan", ": 'yuan' is not an ISO 4217 currency code"),
         ("REFUND_POLICY", "no-such-policy", ": 'no-such-policy' is neither a readable file nor one of 30-days-from"),
         ("REFUND_POLICY", "/", ": '/' is neither a readable file nor one of"),
+        ("LOG_FORMAT", "xml", " must be one of text, json, not 'xml'"),
         ("DATABASE_URL", "postgresql://db.example.com/desk?sslmode=prefer", ": sslmode must be require, verify-ca or"),
         ("DATABASE_URL", "mysql://desk@127.0.0.1/desk", " must begin with sqlite:/// or postgresql://"),
         ("DATABASE_URL", "postgresql+psycopg2://127.0.0.1/desk", " must begin with sqlite:/// or postgresql://"),

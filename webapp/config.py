@@ -22,6 +22,7 @@ from webapp.authorities.settings import AuthoritySettings, ChoiceError, read_aut
 from webapp.catalogue import PRODUCTS
 from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_nameservers
 from webapp.locales.catalogues import offered
+from webapp.logs import LogFormat
 from webapp.loopback import is_this_machine
 from webapp.mail.settings import MailSettingError, MailSettings, load_mail
 from webapp.payments.settings import PaymentSettingError, PaymentSettings, load_payments
@@ -78,6 +79,7 @@ class Settings:
     demo: bool
     demo_zone: Path | None
     style_guide: bool
+    log_format: LogFormat
     sign_in: SignInSettings = field(default_factory=SignInSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
 
@@ -251,6 +253,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
         # Serves the page with every component in every state, which is for whoever designs pages.
         style_guide=text("STYLE_GUIDE", "on" if text("DEMO", "0") == "1" else "off") == "on",
+        # How the processes write their logs.
+        log_format=_log_format(text("LOG_FORMAT", LogFormat.TEXT)),
         # SECOND_FACTOR and SIGN_IN_LIMIT_…: who needs a second factor, and how often a sign-in may fail.
         sign_in=_sign_in(environ, demo=text("DEMO", "0") == "1"),
         # For how long what is known about people is kept. Reminders and notifications are told apart by what was
@@ -298,6 +302,12 @@ def _origins(public: SplitResult) -> tuple[str, ...]:
     # The loopback address goes by two names, and a browser sends the one that was typed.
     other = {"127.0.0.1": ["localhost"], "::1": ["localhost"], "localhost": ["127.0.0.1", "::1"]}.get(host, [])
     return tuple(f"{public.scheme}://{_in_address(name)}{port}" for name in (host, *other))
+
+
+def _log_format(value: str) -> LogFormat:
+    if value not in set(LogFormat):
+        raise SettingError(f"LOG_FORMAT must be one of {', '.join(LogFormat)}, not {value[:40]!r}")
+    return LogFormat(value)
 
 
 def _ca_key(value: str) -> Pkcs11Address | None:

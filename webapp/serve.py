@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from webapp import HERE
 from webapp.accounts.settings import SecondFactor
 from webapp.config import SettingError, Settings, load, reached_at
 from webapp.demo import PASSWORD, PEOPLE, DemoRefused, load_demo
@@ -48,6 +49,7 @@ def commands(settings: Settings) -> dict[str, list[str]]:
         # Otherwise it waits for ever for a worker that does not end.
         "--workers-kill-timeout=10",
         "--log-level=warning",
+        f"--log-config={HERE / 'log_config.json'}",
         "--respawn-failed-workers",
         "webapp:create_app",
     ]

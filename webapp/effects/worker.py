@@ -11,6 +11,7 @@ from types import FrameType
 
 from dbos import DBOS
 
+from webapp import logs
 from webapp.audit.rounds import trail_of
 from webapp.authorities.key_files import is_encrypted
 from webapp.config import Settings, load
@@ -129,9 +130,9 @@ def reconcile_jobs(jobs: Jobs, now: datetime) -> int:
 
 def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("dbos").setLevel(logging.WARNING)
     settings = load()
+    logs.set_up(settings.log_format)
+    logging.getLogger("dbos").setLevel(logging.WARNING)
     parts = assemble(settings)
     if any(not is_encrypted(path) for path in (settings.data_dir / "ca").glob("*.key")):
         advice = "Set CA_KEY_PASSPHRASE and run: flask --app webapp desk encrypt-ca-keys"

@@ -1,11 +1,11 @@
 """``python -m webapp.live``: the live hub with the settings of the environment."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from webapp import logs
 from webapp.config import load
 from webapp.live.process import serve
 from webapp.live.settings import HubSettings
@@ -15,8 +15,8 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 def main() -> None:
     """Run the hub until it is told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     settings = load(os.environ)
+    logs.set_up(settings.log_format)
     _runner()(
         serve(
             HubSettings(
