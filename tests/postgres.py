@@ -54,7 +54,8 @@ class PostgresServer:
     def create(self, database: str | None = None, template: str = "template0") -> str:
         """Create a database and return its address."""
         name = database or f"t{uuid4().hex}"
-        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # By its files: without waiting for the disk twice as fast as by the log.
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
     def drop(self, url: str) -> None:
@@ -124,6 +125,7 @@ def start_postgres() -> PostgresServer | None:
         "wal_level": "minimal",
         "max_wal_senders": "0",
         "autovacuum": "off",
+        "jit": "off",
         "max_connections": "200",
         "shared_buffers": "64MB",
     }

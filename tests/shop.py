@@ -26,6 +26,7 @@ from webapp import create_app
 from webapp.access import public
 from webapp.accounts import passwords, sessions
 from webapp.accounts.models import Account, WebSession
+from webapp.authorities.builtin_keys import load_or_create
 from webapp.catalogue import PRODUCTS
 from webapp.certificates.models import Certificate, Channel, History, PaymentMethod, Purchase
 from webapp.columns import new_id
@@ -101,6 +102,26 @@ def share_statements(database: Database) -> None:
         one.dialect, one._compiled_cache = dialect, compiled
 
 
+_KEYS: dict[tuple[str, datetime], dict[str, bytes]] = {}
+"""By what stands in the certificates: the files of a built-in authority that an earlier shop of this process made."""
+
+
+def with_keys_of_before(settings: Settings, now: datetime) -> None:
+    """Give a new shop the keys of an earlier one: making them waits for the disk eight times."""
+    folder = settings.data_dir / "ca"
+    if folder.exists() or settings.ca_key is not None or settings.ca_key_passphrase:
+        return
+    known = (settings.ca_url, now)
+    if known not in _KEYS:
+        load_or_create(folder, settings.ca_url, now)
+        _KEYS[known] = {path.name: path.read_bytes() for path in folder.iterdir()}
+        return
+    folder.mkdir(mode=0o700, parents=True)
+    for name, content in _KEYS[known].items():
+        (folder / name).write_bytes(content)
+        (folder / name).chmod(0o600)
+
+
 START = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
 
@@ -160,6 +181,7 @@ class Shop:
     visitor: Visitor | None = None
 
     def __post_init__(self) -> None:
+        with_keys_of_before(self.settings, self.clock.now)
         self.parts: Parts = assemble(self.settings, self.clock, visitor=self.visitor)
         share_statements(self.parts.database)
         self._app: Flask | None = None

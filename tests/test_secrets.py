@@ -141,9 +141,9 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     path.write_text("  from a file\n")
     settings = read(tmp_path, SECRET_KEY_FILE=str(path), CA_KEY_PASSPHRASE_FILE=str(path))
     assert (settings.secret_key, settings.ca_key_passphrase) == ("from a file", "from a file")
-    path.write_text("postgresql://desk:secret@db.example.com/desk")
+    path.write_text("postgresql://desk:secret@127.0.0.1/desk")
     settings = read(tmp_path, DATABASE_URL_FILE=str(path))
-    assert settings.database_url == "postgresql+psycopg://desk:secret@db.example.com/desk"
+    assert settings.database_url == "postgresql+psycopg://desk:secret@127.0.0.1/desk"
 
 
 def test_the_key_of_an_acme_account_may_stand_in_a_file(tmp_path: Path) -> None:
