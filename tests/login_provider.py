@@ -102,7 +102,7 @@ class LoginProvider:
     """The provider. ``person`` is who signs in next; ``claims`` replace what the ID token says.
 
     ``says`` replaces what it says about itself, ``tells`` is what it tells of somebody only when asked. ``broken`` is
-    what it answers, under ``broken_at``, in place of anything sensible.
+    what it answers, under ``broken_at``, in place of anything sensible. ``handed`` are the tokens that it gave.
     """
 
     clock: Clock
@@ -117,6 +117,7 @@ class LoginProvider:
     broken: str = ""
     broken_at: str = "/"
     asked: list[str] = field(default_factory=list)
+    handed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.key = new_key("first")
@@ -169,7 +170,9 @@ class LoginProvider:
 
         @app.post("/token")
         def token() -> Any:
-            return server.create_token_response()
+            answer = server.create_token_response()
+            self.handed += [value for name, value in (answer.get_json() or {}).items() if name.endswith("_token")]
+            return answer
 
         @app.get("/userinfo")
         def userinfo() -> Response:

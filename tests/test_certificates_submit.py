@@ -64,6 +64,22 @@ def test_a_file_counts_before_the_text(shop: Shop) -> None:
     assert value(preview, "csr") == CSR
 
 
+def test_a_file_of_another_kind_is_named_and_nothing_is_handed_in(shop: Shop) -> None:
+    certificate = shop.order()
+    data = {"version": 1, "csr": "", "upload": (io.BytesIO(CSR.encode()), "www.example.com.EXE"), "step": "send"}
+    page = shop.browser(shop.alice).post(address(certificate), data, 422)
+    said = "“www.example.com.EXE” is another kind of file. Choose one whose name ends in .csr, .pem, .req, .p10, "
+    assert said in page.words
+    assert shop.get(certificate.id).state == State.PENDING
+
+
+@pytest.mark.parametrize("name", ["request", "www.example.com.CSR", "request.p10"])
+def test_a_name_that_says_nothing_else_is_taken(shop: Shop, name: str) -> None:
+    certificate = shop.order()
+    data = {"version": 1, "upload": (io.BytesIO(CSR.encode()), name)}
+    assert value(shop.browser(shop.alice).post(address(certificate), data, 200), "csr") == CSR
+
+
 def test_use_another_csr_leads_back_with_the_text(shop: Shop) -> None:
     certificate = shop.order()
     data = {"version": 1, "csr": CSR, "step": "edit"}

@@ -269,6 +269,13 @@ def test_the_example_is_a_row_that_can_be_taken_in(shop: Shop) -> None:
     assert work(shop, send(shop, content)).state == JobState.FINISHED
 
 
+def test_a_file_of_another_kind_begins_no_job(shop: Shop) -> None:
+    browser = shop.browser(shop.ada)
+    page = browser.post("/jobs/import", upload(many(2), "orders.xlsx"), 422)
+    assert "“orders.xlsx” is another kind of file. Choose one whose name ends in .csv." in page.words
+    assert link(browser.get("/jobs"), "Take in the orders of orders.xlsx") is None
+
+
 def test_a_file_is_sent_and_its_job_is_shown(shop: Shop) -> None:
     browser = shop.browser(shop.ada)
     page = browser.follow(browser.post("/jobs/import", upload(many(2), "Mai 2026.csv")))

@@ -65,6 +65,11 @@ def multipart(token: str, content: bytes) -> dict[str, Any]:
     return {"data": b"".join(parts), "content_type": "multipart/form-data; boundary=edge"}
 
 
+def test_a_file_of_another_kind_is_not_read(outside: OutsideShop) -> None:
+    page = upload(outside.shop.browser(outside.shop.ada), b"<Document/>", 422, name="report.pdf")
+    assert "“report.pdf” is another kind of file. Choose one whose name ends in .xml." in page.words
+
+
 def rows_of(page: Page) -> list[str]:
     """The rows of the page's tables, as they are read."""
     rows = [row for row in page.tree.iter("tr") if next(row.iter("td"), None) is not None]

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from flask_wtf import FlaskForm
+from flask_wtf.file import FileField
 from wtforms import Field, IntegerField
 from wtforms.form import BaseForm
 from wtforms.i18n import DummyTranslations, get_translations
-from wtforms.validators import InputRequired, NumberRange, ValidationError
+from wtforms.validators import InputRequired, NumberRange, StopValidation, ValidationError
 from wtforms.widgets import HiddenInput
 
-from webapp.wording import lazy, words
+from webapp.wording import _, lazy, words
 
 LONGEST_TEXT = 2000
 TOO_LONG = lazy("This is too long: at most {most} characters.", most=f"{LONGEST_TEXT:,}")
@@ -35,6 +37,34 @@ class Within(NumberRange):
         if isinstance(field.data, int) and not LEAST_FLOAT < field.data < MOST_FLOAT:
             raise ValidationError(self.message or "")
         super().__call__(form, field)
+
+
+class UploadField(FileField):
+    """A file of a known kind. Its content is looked at by whoever takes it; here, that its name does not say otherwise.
+
+    A name without an ending says nothing, and is taken.
+    """
+
+    def __init__(self, label: object, endings: Sequence[str], **more: Any) -> None:  # noqa: ANN401  What a field takes.
+        super().__init__(label, render_kw={"accept": ",".join(endings)}, **more)
+        self.endings = tuple(endings)
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called where it came from, fit to be shown."""
+        given = str(self.data.filename or "") if self.data else ""
+        return "".join(one for one in given if one.isprintable()).strip()[-100:]
+
+    def pre_validate(self, form: BaseForm) -> None:
+        """Refuse a file whose name ends as those of another kind do (ASVS 5.0, 5.2.2)."""
+        _before, dot, _ending = self.file_name.rpartition(".")
+        if dot and not self.file_name.lower().endswith(self.endings):
+            problem = _(
+                "“{name}” is another kind of file. Choose one whose name ends in {endings}.",
+                name=self.file_name,
+                endings=list(self.endings),
+            )
+            raise StopValidation(problem)
 
 
 class DeskForm(FlaskForm):

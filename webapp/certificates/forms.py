@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from flask_wtf.file import FileField
 from wtforms import Field, RadioField, StringField, TextAreaField
 from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, ValidationError
 
@@ -12,7 +11,7 @@ from webapp.certificates.csr import PRIVATE_KEY, CsrRejected, ParsedCsr, read_cs
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.certificates.present import reason_label
 from webapp.certificates.saved import LONGEST_NAME
-from webapp.forms import DeskForm, VersionForm, tidy
+from webapp.forms import DeskForm, UploadField, VersionForm, tidy
 from webapp.wording import lazy, words
 
 
@@ -27,7 +26,7 @@ class SubmissionForm(VersionForm):
         lazy("CSR"),
         render_kw={"rows": 12, "autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"},
     )
-    upload = FileField(lazy("Or choose the file"), render_kw={"accept": ".csr,.pem,.req,.der,.txt"})
+    upload = UploadField(lazy("Or choose the file"), (".csr", ".pem", ".req", ".p10", ".der", ".txt"))
 
     def __init__(self, ordered_names: Sequence[str], *, names_from_csr: bool = False) -> None:
         super().__init__()

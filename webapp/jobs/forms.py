@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from secrets import token_hex
 from typing import Any
 
-from flask_wtf.file import FileField
 from wtforms import DateField, Field, HiddenField, SelectField
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
 from certlifecycle import phrase
-from webapp.forms import DeskForm
+from webapp.forms import DeskForm, UploadField
 from webapp.importing import LARGEST_FILE
 from webapp.jobs.export_tables import Table
 from webapp.refunds.models import Outcome
@@ -41,7 +40,7 @@ class OnceForm(DeskForm):
 class ImportForm(OnceForm):
     """A file of orders."""
 
-    file = FileField(lazy("File"), render_kw={"accept": ".csv,text/csv"})
+    file = UploadField(lazy("File"), (".csv",))
 
     def validate_file(self, field: Field) -> None:
         """Take the file in; what is in it is the job's to check."""
@@ -54,8 +53,7 @@ class ImportForm(OnceForm):
     @property
     def file_name(self) -> str:
         """What the file is called where it came from."""
-        name = "".join(one for one in str(self.file.data.filename or "") if one.isprintable())
-        return name.strip()[-100:] or "orders.csv"
+        return self.file.file_name or "orders.csv"
 
 
 class ExportForm(OnceForm):

@@ -1,12 +1,11 @@
 """The forms of the pages about payments."""
 
-from flask_wtf.file import FileField
 from wtforms import DateField, SelectField
 from wtforms.validators import InputRequired
 
 from certlifecycle import phrase
 from webapp.certificates.models import PaymentMethod
-from webapp.forms import DeskForm
+from webapp.forms import DeskForm, UploadField
 from webapp.wording import Vocabulary, lazy
 
 PROVIDER_WORDS = Vocabulary(
@@ -22,11 +21,11 @@ PROVIDER_WORDS = Vocabulary(
 class ReportForm(DeskForm):
     """A status report of the bank's."""
 
-    report = FileField(
+    report = UploadField(
         lazy("Report (pain.002)"),
+        (".xml",),
         # An empty field of a form comes as a file without a name, which is false.
         validators=[InputRequired(lazy("Choose the file that the bank made."))],
-        render_kw={"accept": ".xml"},
     )
 
 
