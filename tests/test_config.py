@@ -77,6 +77,8 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         demo=False,
         demo_zone=None,
         style_guide=False,
+        request_limit=600,
+        job_limit=100,
         log_format=LogFormat.TEXT,
     )
     assert not settings.secure_cookies
@@ -144,6 +146,8 @@ WHOLE_NUMBERS = {
     "RECONCILE_SECONDS": (1, 3600),
     "WORKER_THREADS": (1, 64),
     "DEMO": (0, 1),
+    "REQUEST_LIMIT": (10, 1_000_000),
+    "JOB_LIMIT": (1, 1_000_000),
 }
 
 

@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from webapp import access, compression, error_pages, headers, hosts, htmx, languages, paths
+from webapp import access, compression, error_pages, headers, hosts, htmx, languages, pace, paths
 from webapp.config import Settings, load
 from webapp.parts import Parts, assemble
 from webapp.paths import KeyConverter
@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     error_pages.install(app)
     paths.install(app)
     access.install(app)
+    pace.install(app, parts.settings)
     languages.install(app, languages.Languages(parts.settings))
     _assets(app)
     _blueprints(app, csrf, parts)

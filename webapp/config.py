@@ -79,6 +79,8 @@ class Settings:
     demo: bool
     demo_zone: Path | None
     style_guide: bool
+    request_limit: int
+    job_limit: int
     log_format: LogFormat
     sign_in: SignInSettings = field(default_factory=SignInSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
@@ -253,6 +255,9 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
         # Serves the page with every component in every state, which is for whoever designs pages.
         style_guide=text("STYLE_GUIDE", "on" if text("DEMO", "0") == "1" else "off") == "on",
+        # How many pages one account may ask for within a minute, and how many jobs it may begin within an hour.
+        request_limit=whole("REQUEST_LIMIT", 600, 10, 1_000_000),
+        job_limit=whole("JOB_LIMIT", 100, 1, 1_000_000),
         # How the processes write their logs.
         log_format=_log_format(text("LOG_FORMAT", LogFormat.TEXT)),
         # SECOND_FACTOR and SIGN_IN_LIMIT_…: who needs a second factor, and how often a sign-in may fail.

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from certlifecycle import EventRefused, phrase
 from webapp.accounts.models import Account
 from webapp.certificates.models import History
-from webapp.errors import DeskError, Superseded
+from webapp.errors import DeskError, Superseded, TooOften
 from webapp.htmx import wants_fragment
 from webapp.wording import EVENT_WORDS, STATE_WORDS, _, actor_name, happened, words
 
@@ -72,6 +72,7 @@ WORDS = {
 def install(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(DeskError, _desk_error)
+    app.register_error_handler(TooOften, _too_often)
     app.register_error_handler(EventRefused, _event_refused)
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -111,6 +112,11 @@ def _desk_error(error: DeskError) -> tuple[str, int]:
         return show(error.status, Words(error.title, tell_rows(error), error.advice))
     advice = error.advice or WORDS[error.status].advice
     return show(error.status, Words(error.title, error.detail, advice))
+
+
+def _too_often(error: TooOften) -> tuple[str, int, dict[str, str]]:
+    page, status = show(error.status, Words(error.title, error.detail, error.advice))
+    return page, status, {"Retry-After": str(error.seconds)}
 
 
 def tell_rows(error: Superseded) -> str:

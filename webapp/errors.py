@@ -51,6 +51,17 @@ class WrongHost(DeskError):
         )
 
 
+class TooOften(DeskError):
+    """More than one account may ask for. ``seconds`` from now on it may again."""
+
+    status = 429
+    title = phrase("Too much at once")
+
+    def __init__(self, detail: str, advice: str, seconds: int) -> None:
+        super().__init__(detail, advice)
+        self.seconds = max(1, seconds)
+
+
 class NothingDue(DeskError):
     """There is nothing that the desk could try again: it is done, or the next move is somebody else's."""
 

@@ -82,7 +82,7 @@ def assemble(
     checker = _checker(settings, visitor or Visitor())
     members: dict[str, CertificateAuthority] = {BUILTIN: builtin, **_acme(settings, engine, checker, clock)}
     authority = Authorities(engine, members, settings.authorities, clock)
-    jobs = Jobs(database, DbosWork(engine, JOB_QUEUE, JOB_WORKFLOW), clock)
+    jobs = Jobs(database, DbosWork(engine, JOB_QUEUE, JOB_WORKFLOW), clock, settings.job_limit)
     return Parts(settings, database, desk, authority, builtin, gateways, payments, checker, jobs)
 
 

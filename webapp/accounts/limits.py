@@ -30,12 +30,12 @@ LINKS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Limit:
+class Limit:
     item: RateLimitItem
     key: str
 
 
-class _Counter:
+class Counter:
     """Counts in the store that is set, and in this process's memory while that one does not answer.
 
     Nobody is kept out because the store is away, and nobody may guess without limit meanwhile either.
@@ -47,19 +47,19 @@ class _Counter:
         self._shared = FixedWindowRateLimiter(cast(MemoryStorage, shared))
         self._own = FixedWindowRateLimiter(MemoryStorage())
 
-    def has_room(self, limit: _Limit) -> bool:
+    def has_room(self, limit: Limit) -> bool:
         """Whether one more would fit."""
         return self._ask(lambda counter: counter.test(limit.item, limit.key))
 
-    def count(self, limit: _Limit) -> bool:
+    def count(self, limit: Limit) -> bool:
         """Count one more; whether it fitted."""
         return self._ask(lambda counter: counter.hit(limit.item, limit.key))
 
-    def forget(self, limit: _Limit) -> None:
+    def forget(self, limit: Limit) -> None:
         """Begin anew."""
         self._ask(lambda counter: counter.clear(limit.item, limit.key))
 
-    def resets_at(self, limit: _Limit) -> float:
+    def resets_at(self, limit: Limit) -> float:
         """From when it counts anew, in seconds of the epoch."""
         return self._ask(lambda counter: counter.get_window_stats(limit.item, limit.key).reset_time)
 
@@ -67,7 +67,7 @@ class _Counter:
         try:
             return ask(self._shared)
         except StorageError as away:
-            log.warning("Failures to sign in are counted in this process alone: %s", away.storage_error)
+            log.warning("Failures to sign in, and requests, are counted in this process alone: %s", away.storage_error)
             return ask(self._own)
 
 
@@ -79,7 +79,7 @@ class SignInLimits:
 
     def __init__(self, settings: SignInSettings, seconds: int | None = None, about: str = "") -> None:
         self._about = about
-        self._counter = _Counter(settings.limit_storage)
+        self._counter = Counter(settings.limit_storage)
         window = seconds or settings.limit_minutes * 60
         self._account, self._address, self._all = (
             RateLimitItemPerSecond(most, window)
@@ -114,14 +114,14 @@ class SignInLimits:
         """The try that was begun has succeeded: the account's failures before it are forgotten."""
         self._counter.forget(self._own(email))
 
-    def _own(self, email: str) -> _Limit:
+    def _own(self, email: str) -> Limit:
         # Whoever looks into the store learns no addresses.
-        return _Limit(self._account, f"{self._about}account-{hashlib.sha256(email.encode()).hexdigest()}")
+        return Limit(self._account, f"{self._about}account-{hashlib.sha256(email.encode()).hexdigest()}")
 
-    def _shared(self, address: str) -> tuple[_Limit, _Limit]:
-        return _Limit(self._address, f"{self._about}address-{address}"), _Limit(self._all, f"{self._about}all")
+    def _shared(self, address: str) -> tuple[Limit, Limit]:
+        return Limit(self._address, f"{self._about}address-{address}"), Limit(self._all, f"{self._about}all")
 
-    def _until(self, limit: _Limit) -> datetime:
+    def _until(self, limit: Limit) -> datetime:
         return datetime.fromtimestamp(math.ceil(self._counter.resets_at(limit)), UTC)
 
 

@@ -1,5 +1,6 @@
 """The book of jobs: writing one down, taking it up, handing it on, stopping it, and finding what was left behind."""
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from webapp.columns import new_id
 from webapp.db import Database, rows_changed
 from webapp.desk import By
 from webapp.due import pause_after
+from webapp.errors import TooOften
 from webapp.jobs.grip import LEASE, Grip
 from webapp.jobs.models import Job, JobChunk, JobItem, JobState
 from webapp.jobs.said import pack
+from webapp.wording import _
 from webapp.work import Work
 
 PATIENCE = 5
@@ -60,18 +63,28 @@ class Order:
     once: str | None = None
 
 
-class Jobs:
-    """The book. ``queue`` is where work is handed in; ``clock`` tells the present."""
+WITHIN = timedelta(hours=1)
 
-    def __init__(self, database: Database, queue: Work, clock: Callable[[], datetime]) -> None:
+
+class Jobs:
+    """The book. ``queue`` is where work is handed in; ``clock`` tells the present.
+
+    ``most`` is how many jobs somebody may begin within :data:`WITHIN`; the desk's own are not counted.
+    """
+
+    def __init__(self, database: Database, queue: Work, clock: Callable[[], datetime], most: int) -> None:
         self.database = database
         self.queue = queue
         self.clock = clock
+        self.most = most
 
     # By whoever asks
 
     def begin(self, order: Order, by: By) -> str:
-        """Write a job down and hand it to the queue, both or neither; returns its id."""
+        """Write a job down and hand it to the queue, both or neither; returns its id.
+
+        Raises :class:`TooOften` for somebody who has begun too many.
+        """
         owner = None if by.actor.role is Role.SYSTEM else by.actor.id
         once = f"{owner}-{order.once}" if order.once else None
         try:
@@ -87,6 +100,8 @@ class Jobs:
 
     def _write_down(self, session: Session, order: Order, by: By, owner: str | None, once: str | None) -> str:
         now = self.clock()
+        if owner is not None:
+            self._keep_pace(session, owner, now)
         job = Job(
             id=new_id(),
             kind=order.kind,
@@ -111,6 +126,16 @@ class Jobs:
         record(session, AuditKind.JOB_STARTED, by, now, subject=job.kind, job=job.id, parameters=order.parameters)
         self._enqueue(session, job.kind, job.id, job.attempt)
         return job.id
+
+    def _keep_pace(self, session: Session, owner: str, now: datetime) -> None:
+        own = select(Job.created_at).where(Job.owner_id == owner, col(Job.created_at) > now - WITHIN)
+        begun = session.exec(own.order_by(col(Job.created_at).desc()).limit(self.most)).all()
+        if len(begun) == self.most:
+            raise TooOften(
+                _("You have begun {most} jobs within an hour, and more are not taken.", most=self.most),
+                _("This one was not begun. Wait, or ask for several things in one job."),
+                math.ceil((begun[-1] + WITHIN - now).total_seconds()),
+            )
 
     def stop(self, job_id: str, by: By) -> bool:
         """End a job where it stands; returns whether there was anything to stop.
