@@ -16,7 +16,9 @@ from postgres import PostgresServer, start_postgres
 from shop import Browser, Shop, test_settings
 
 from webapp.db import make_engine
-from webapp.migrating import grant, migrate
+from webapp.effects import queue
+from webapp.migrating import migrate
+from webapp.migrations.granting import grant
 
 
 @sa.event.listens_for(sa.Pool, "checkout")
@@ -54,7 +56,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         engine = make_engine(server.create("template_desk"))
         migrate(engine)
-        grant(engine, server.serving)
+        grant(engine, server.serving, queue.SCHEMA)
         engine.dispose()
         yield server
     finally:

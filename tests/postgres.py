@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy import make_url
 
 from webapp.db import Database, make_engine
-from webapp.migrating import grant
+from webapp.effects import queue
+from webapp.migrations.granting import grant
 
 # A server as root is refused by PostgreSQL itself, so there it runs as the package's own user.
 _AS_ROOT = os.geteuid() == 0
@@ -89,7 +90,7 @@ def owning(database: Database) -> Iterator[sa.Engine]:
         return
     engine = make_engine(database.engine.url.set(username="desk").render_as_string(hide_password=False))
     yield engine
-    grant(engine, PostgresServer.serving)
+    grant(engine, PostgresServer.serving, queue.SCHEMA)
     engine.dispose()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
 from processes import ROOT
 
 PYTHON = sorted([*(ROOT / "webapp").rglob("*.py"), *(ROOT / "statemachine" / "certlifecycle").rglob("*.py")])
@@ -149,6 +150,31 @@ def test_scripts_turn_no_text_into_markup_or_code() -> None:
             assert what not in text, f"{path.name}: {what}"
         # A part of a page that this console has sent itself.
         assert text.count("innerHTML") == (1 if path.name == "live.js" else 0), path.name
+
+
+FILLED_BY_KEY = re.compile(r"[\w)\]]\[(?![\"'`\d])[^\]]+\]\s*(?:\?\?|\|\||&&|[-+*/|&^%])?=(?![=>])")
+"""An element of an object is set whose name stands in a variable: ``seen[name] = 1``."""
+
+
+@pytest.mark.parametrize("line", ["seen[name] = 1", "a.b[one.id]  ??= {}", "found()[key] += 1", "more[a][b] = c"])
+def test_an_object_filled_by_key_is_recognised(line: str) -> None:
+    assert FILLED_BY_KEY.search(line)
+
+
+@pytest.mark.parametrize("line", ["const [a, b] = c", "if (seen[name] === 1)", "x['a'] = 1", "a[0] = 1", "f([a]) => b"])
+def test_what_only_looks_like_it_is_not(line: str) -> None:
+    assert not FILLED_BY_KEY.search(line)
+
+
+def test_scripts_fill_no_object_by_keys_from_outside() -> None:
+    """Where names come from a page, a ``Map`` or a form takes them: neither has a prototype to be reached through."""
+    for path in SCRIPTS:
+        text = path.read_text("utf-8")
+        found = [line for line in text.splitlines() if FILLED_BY_KEY.search(line)]
+        assert found == [], path.name
+        assert not re.search(r"Object\.(?:assign|fromEntries|setPrototypeOf|defineProperty)|Reflect\.set", text), (
+            path.name
+        )
 
 
 def test_browsers_keep_nothing_about_anybody() -> None:
