@@ -325,6 +325,7 @@ PAGES: dict[str, Find] = {
     "figures.page": lambda it: ["/figures?days=90", "/figures?from=2026-01-01&to=2026-01-02"],
     "goodwill.look": lambda it: it.one("/certificates/{}/exception", "too-late", "issued", "pending"),
     "people.overview": lambda it: ["/people"],
+    "people.lost": lambda it: [f"/people/{it.shop.rita.id}/second-factor"],
     "people.person": lambda it: [f"/people/{one.id}" for one in (it.shop.alice, it.shop.rita, it.shop.ada)],
     "audit.trail": lambda it: ["/audit", "/audit?who=ada", "/audit?what=signed_in", "/audit?who=nobody"],
     "outbox.outbox": lambda it: ["/outbox", "/outbox?standing=due", "/outbox?kind=issue", "/outbox?standing=given_up"],

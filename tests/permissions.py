@@ -224,6 +224,8 @@ RULES: dict[str, Rule] = {
     "people.overview": KEEPERS,
     "people.person": about(KEEPERS, "person"),
     "people.change": about(KEEPERS, "person"),
+    "people.lost": about(KEEPERS, "person"),
+    "people.take_off": about(KEEPERS, "person"),
     "outbox.outbox": KEEPERS,
     "outbox.retry_all": KEEPERS,
     "outbox.retry_mail": about(KEEPERS, "mail"),

@@ -21,12 +21,14 @@ from webapp.certificates.models import Channel
 from webapp.columns import new_id
 from webapp.demo import DemoRefused, load_demo
 from webapp.desk import By
+from webapp.errors import DeskError
 from webapp.importing import BadRow, import_orders
 from webapp.migrating import release
 from webapp.organisations import members
 from webapp.organisations.models import Organisation
 from webapp.parts import passphrase_of
 from webapp.payments.ledger import CASH, transfer, wallet
+from webapp.people.letting_in import take_off
 from webapp.privacy.cli import forget
 
 desk = AppGroup("desk", help="Run the certificate desk.")
@@ -141,6 +143,20 @@ def sign_out(email: str | None, everybody: bool) -> None:
         subject = people[0].email if email else "everybody"
         record(session, AuditKind.SIGNED_OUT_EVERYWHERE, COMMAND_LINE, now, subject=subject)
     click.echo(f"{people[0].name} is signed out on every device." if email else "Everybody is signed out.")
+
+
+@desk.command("take-off-second-factor")
+@click.argument("email")
+@click.option("--reason", required=True, help="How you made sure that it is them; it stands in the audit trail.")
+def take_off_second_factor(email: str, reason: str) -> None:
+    """Let somebody in again who has lost the second factor and the recovery codes: the last administrator, say."""
+    with parts().database.reading() as session:
+        who = _account_of(session, email)
+    try:
+        take_off(parts().desk, parts().settings, COMMAND_LINE, who.id, reason)
+    except DeskError as refused:
+        raise click.ClickException(f"{refused.detail} {refused.advice}") from None
+    click.echo(f"{who.name} signs in without a second factor now, and sets up a new one.")
 
 
 @desk.command("top-up")

@@ -36,6 +36,7 @@ ACTS = {
     Act.PASSWORD_RESET: phrase("Password replaced by a link"),
     Act.PROVIDER_LINKED: phrase("Organisation’s sign-in linked"),
     Act.PROVIDER_UNLINKED: phrase("Organisation’s sign-in unlinked"),
+    Act.SECOND_FACTOR_TAKEN_OFF: phrase("Second factor taken off by an administrator"),
     Act.ROLE_CHANGED: phrase("Role changed"),
 }
 WAYS = {

@@ -112,6 +112,17 @@ def forget(session: Session, account_id: str) -> bool:
     return bool(rows_changed(session.exec(delete(Authenticator).where(col(Authenticator.account_id) == account_id))))
 
 
+def forget_all(session: Session, account_id: str) -> bool:
+    """Let go of the app, of every passkey and of the recovery codes; whether there was any of them."""
+    kinds = (
+        delete(Passkey).where(col(Passkey.account_id) == account_id),
+        delete(RecoveryCode).where(col(RecoveryCode.account_id) == account_id),
+        delete(Authenticator).where(col(Authenticator.account_id) == account_id),
+    )
+    # All of them, not only the first that there is.
+    return sum(rows_changed(session.exec(one)) for one in kinds) > 0
+
+
 def check(session: Session, account_id: str, typed: str, settings: Settings, now: datetime) -> Way | None:
     """Take a code of the app or a recovery code, whichever was typed; ``None`` when it is neither."""
     code = "".join(typed.split()).replace("-", "").upper()

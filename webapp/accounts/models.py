@@ -129,6 +129,8 @@ class Act(StrEnum):
     PROVIDER_UNLINKED = "provider_unlinked"
     ROLE_CHANGED = "role_changed"
     """The organisation's sign-in put them into other groups."""
+    SECOND_FACTOR_TAKEN_OFF = "second_factor_taken_off"
+    """By an administrator, for somebody who had lost it."""
 
 
 class Way(StrEnum):

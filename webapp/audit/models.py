@@ -46,6 +46,7 @@ class AuditKind(StrEnum):
     OWNER_MADE = "owner_made"
     OWNER_UNMADE = "owner_unmade"
     RIGHTS_CHANGED = "rights_changed"
+    SECOND_FACTOR_TAKEN_OFF = "second_factor_taken_off"
     ACCOUNT_DELETED = "account_deleted"
     PERSONAL_DATA_ERASED = "personal_data_erased"
     """Names, addresses and words in entries of before were emptied; which, and how they read now, is in it."""

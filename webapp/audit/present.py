@@ -47,6 +47,7 @@ KIND_WORDS = Vocabulary(
         AuditKind.OWNER_MADE: phrase("Member made an owner"),
         AuditKind.OWNER_UNMADE: phrase("Owner made a member"),
         AuditKind.RIGHTS_CHANGED: phrase("Role or rights changed"),
+        AuditKind.SECOND_FACTOR_TAKEN_OFF: phrase("Second factor taken off for somebody who had lost it"),
         AuditKind.ACCOUNT_DELETED: phrase("Account deleted"),
         AuditKind.PERSONAL_DATA_ERASED: phrase("Personal data emptied in earlier entries"),
         AuditKind.POLICY_IN_FORCE: phrase("Another refund policy is in force"),

@@ -11,6 +11,20 @@ from webapp.wording import ROLE_WORDS, lazy
 ROLES = (Role.CUSTOMER, Role.REVIEWER, Role.ADMIN)
 
 
+class LettingInForm(DeskForm):
+    """How an administrator made sure who is asking."""
+
+    reason = TextAreaField(
+        lazy("How you made sure that it is them"),
+        filters=[tidy],
+        validators=[
+            DataRequired(lazy("Say how you made sure.")),
+            Length(max=LONGEST_TEXT, message=TOO_LONG),
+        ],
+        render_kw={"rows": 2},
+    )
+
+
 class StandingForm(DeskForm):
     """A role, two rights, and why. ``was`` is the standing that the page was made from."""
 

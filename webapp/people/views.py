@@ -9,9 +9,9 @@ from webapp.accounts import proving
 from webapp.accounts.addresses import with_address
 from webapp.accounts.proving import Proof
 from webapp.htmx import go_to
-from webapp.people import changing
+from webapp.people import changing, letting_in
 from webapp.people.changing import ChangedMeanwhile, Standing
-from webapp.people.forms import StandingForm
+from webapp.people.forms import LettingInForm, StandingForm
 from webapp.wording import _
 
 blueprint = Blueprint("people", __name__, url_prefix="/people")
@@ -62,12 +62,41 @@ def change(account_id: str) -> Answer:
     return go_to(url_for("people.overview"))
 
 
+@blueprint.get("/<key:account_id>/second-factor")
+@admins_only
+def lost(account_id: str) -> str:
+    """What happens when somebody's second factor is taken off, and whether it is them."""
+    return _lost_page(account_id, LettingInForm())
+
+
+@blueprint.post("/<key:account_id>/second-factor")
+@admins_only
+def take_off(account_id: str) -> Answer:
+    """Take it off, once the administrator has shown that it is them."""
+    form = LettingInForm()
+    if not form.validate():
+        return _lost_page(account_id, form), 422
+    if proof := proving.wanted():
+        return _lost_page(account_id, form, proof), 422
+    who = letting_in.take_off(parts().desk, parts().settings, by(), account_id, form.reason.data or "")
+    flash(_("{name} signs in without a second factor now, and sets up a new one.", name=who.name), "success")
+    return go_to(url_for("people.person", account_id=account_id))
+
+
+def _lost_page(account_id: str, form: LettingInForm, proof: Proof | None = None) -> str:
+    with parts().database.reading() as session:
+        who = changing.person(session, account_id)
+    must = parts().settings.sign_in.second_factor.is_needed_by(who.role)
+    return render_template("people/lost.html", who=who, form=form, proof=proof, must_have_one=must)
+
+
 def _page(account_id: str, form: StandingForm, *, proof: Proof | None = None, trouble: str | None = None) -> str:
     with parts().database.reading() as session:
         who = changing.person(session, account_id)
     if trouble is not None:
         # The next try is made from what is shown now.
         form.was.data = str(Standing.of(who))
-    return render_template(
-        "people/person.html", who=who, form=form, proof=proof, trouble=trouble, is_you=who.id == account().id
-    )
+    is_you = who.id == account().id
+    can_be_let_in = not is_you and letting_in.has_second_factor(parts().database, who.id)
+    context = {"proof": proof, "trouble": trouble, "is_you": is_you, "has_second_factor": can_be_let_in}
+    return render_template("people/person.html", who=who, form=form, **context)
