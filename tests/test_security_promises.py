@@ -239,6 +239,9 @@ def test_passwords_are_hashed_with_argon2id(shop: Shop) -> None:
     # 64 MiB and three rounds: RFC 9106's second recommendation, far above what OWASP asks for at least.
     assert first.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert first != second
+    # What is checked for an address that nobody has costs the same.
+    assert passwords.NOBODY.startswith(first.rpartition("=4$")[0])
+    assert passwords.fits(passwords.NOBODY, "nobody has this password")
 
 
 def test_password_fields_hide_what_is_typed_and_let_managers_fill_them(shop: Shop) -> None:

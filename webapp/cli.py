@@ -23,7 +23,6 @@ from webapp.demo import DemoRefused, load_demo
 from webapp.desk import By
 from webapp.errors import DeskError
 from webapp.importing import BadRow, import_orders
-from webapp.migrating import release
 from webapp.organisations import members
 from webapp.organisations.models import Organisation
 from webapp.parts import passphrase_of
@@ -43,6 +42,9 @@ COMMAND_LINE = By(SYSTEM, Channel.COMMAND_LINE)
 @desk.command("migrate")
 def migrate() -> None:
     """Bring the database to this version's shape (the release step)."""
+    # Not above: these commands are known to every process that serves pages, and Alembic takes long to begin.
+    from webapp.migrating import release
+
     release(parts().settings)
     click.echo("The database is ready.")
 
