@@ -95,7 +95,8 @@ def test_every_answer_carries_the_security_headers(shop: Shop) -> None:
 
 def test_private_pages_are_kept_by_nobody_and_assets_by_everybody(shop: Shop) -> None:
     browser = shop.browser(shop.alice)
-    assert browser.client.get("/certificates").headers["Cache-Control"] == "no-store"
+    for headers in ({}, {"HX-Request": "true"}):
+        assert browser.client.get("/certificates", headers=headers).headers["Cache-Control"] == "no-store"
     asset = browser.client.get("/static/desk.css?v=1")
     assert "immutable" in asset.headers["Cache-Control"]
     asset.close()

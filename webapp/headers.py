@@ -60,9 +60,6 @@ def install(app: Flask, settings: Settings) -> None:
         if request.endpoint == "static":
             # The address holds a hash of the content.
             headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        elif response.get_etag()[0] is not None:
-            # A fragment that is asked for again and again: the browser keeps it, and asks whether it still holds.
-            headers["Cache-Control"] = "private, no-cache"
         elif g.get("account") is not None or g.get("arriving") is not None or request.method != "GET":
             headers["Cache-Control"] = "no-store"
         return response

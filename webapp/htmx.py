@@ -47,7 +47,10 @@ def live_page(template: str, **context: object) -> Response:
 
 
 def tagged(html: str) -> Response:
-    """A fragment with an entity tag, so that asking again for what has not changed costs next to nothing."""
+    """A fragment with an entity tag, so that asking again for what has not changed costs next to nothing.
+
+    No cache keeps it; ``live.js`` remembers it for as long as the page is open.
+    """
     response = make_response(html)
     # The form's secret is signed anew for every answer and says nothing about the content.
     response.set_etag(sha256(html.replace(generate_csrf(), "").encode()).hexdigest()[:32])

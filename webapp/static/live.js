@@ -20,6 +20,7 @@
   const SLEEP_MS = 60000; // A hidden tab gives its connection back: browsers allow six for one HTTP/1.1 server.
 
   const LONGEST_PRESS_MS = 5000;
+  const ANSWERS = 30; // So many are remembered; a page asks for fewer.
 
   let stream = null;
   let status = null;
@@ -402,6 +403,34 @@
     if (flight.shown) restore(flight.shown);
     settleSoon();
   }
+
+  // ---- Answers that still hold
+
+  // No cache keeps parts of private pages. As long as this page is open it remembers them itself, by their address, and
+  // asks whether they still hold.
+  const answers = new Map();
+  const asked = new WeakMap();
+
+  function keep(path, tag, html) {
+    answers.delete(path);
+    answers.set(path, { tag, html });
+    if (answers.size > ANSWERS) answers.delete(answers.keys().next().value);
+  }
+
+  document.addEventListener("htmx:beforeSend", ({ detail: { xhr, requestConfig, pathInfo } }) => {
+    const known = requestConfig.verb === "get" ? answers.get(pathInfo.finalRequestPath) : null;
+    if (!known) return;
+    asked.set(xhr, known);
+    xhr.setRequestHeader("If-None-Match", known.tag);
+  });
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { xhr, requestConfig, pathInfo } = detail;
+    const tag = xhr.getResponseHeader("ETag");
+    if (xhr.status === 304) detail.serverResponse = asked.get(xhr).html;
+    else if (xhr.status === 200 && requestConfig.verb === "get" && tag) {
+      keep(pathInfo.finalRequestPath, tag, detail.serverResponse);
+    }
+  });
 
   document.addEventListener("htmx:confirm", (event) => {
     const { elt, target, path, triggeringEvent } = event.detail;
