@@ -72,6 +72,7 @@ MAILS: Mapping[MailKind, Sentence] = {
     MailKind.HISTORY_HEAD: say("Send administrators the head of the history"),
     MailKind.RECOVERY: say("Send a link for a new password"),
     MailKind.PASSWORD_RESET: say("Tell that the password was replaced"),
+    MailKind.EXCEPTION_GRANTED: say("Tell that an exception from the refund policy is granted"),
 }
 """What each kind of mail is for."""
 
