@@ -8,7 +8,9 @@ from mail_shop import MailShop
 from sqlmodel import Session
 
 from certlifecycle import Event, State
-from webapp.certificates.models import Certificate, PaymentMethod
+from webapp.certificates.models import Certificate, Channel, PaymentMethod
+from webapp.desk import By
+from webapp.goodwill.granting import agree, propose
 from webapp.mail.models import Mail, MailKind
 from webapp.mail.plan import add_once
 from webapp.mail.recovery import password_was_reset
@@ -102,6 +104,15 @@ def _reset(post: MailShop) -> Certificate:
     return post.shop.certificate_in(State.PENDING)
 
 
+def _excepted(post: MailShop) -> Certificate:
+    shop = post.shop
+    certificate = shop.certificate_in(State.REVOKED)
+    shop.clock.advance(days=31)
+    proposed = propose(shop.desk, certificate.id, By(shop.rita.actor, Channel.WEB, ""), WHY)
+    assert proposed.waiver is not None
+    return agree(shop.desk, certificate.id, By(shop.ada.actor, Channel.WEB, ""), proposed.waiver["id"])
+
+
 WINDOW_CLOSES = "3 Jun 2026, 17:00 CST"
 APPLIED_FACTS = ("268.00 CNY", "your balance in this shop", "Friday, 8 May 2026", "Monday, 11 May 2026")
 
@@ -144,6 +155,14 @@ CASES = {
     ),
     MailKind.RECOVERY: Case(_forgotten, ("alice@example.com", "4 May 2026, 17:30 CST", "your password stays as it is")),
     MailKind.PASSWORD_RESET: Case(_reset, ("alice@example.com", "4 May 2026, 17:00 CST", "Ask for a new link")),
+    MailKind.EXCEPTION_GRANTED: Case(
+        _excepted,
+        (
+            "You can apply for the refund now: 268.00 CNY to your balance in this shop.",
+            "The exception lasts until 18 Jun 2026, 17:00 CST.",
+            "The site still uses it. We looked at it twice.",
+        ),
+    ),
     MailKind.HISTORY_HEAD: Case(
         _head, ("proves the history up to entry 1", "verify-history --head 1:", "4 May 2026, 17:00 CST")
     ),

@@ -12,11 +12,12 @@ from certlifecycle import Role, State
 from webapp.accounts.models import Account
 from webapp.accounts.settings import Entrance, SignInSettings
 from webapp.errors import DeskError, NotFound
+from webapp.mail.models import MailStatus
 from webapp.mail.office import open_office
 from webapp.organisations import invitations
 from webapp.organisations.invitations import MOST
 from webapp.organisations.links import OneTimeLinks
-from webapp.organisations.models import Invitation, Note, NoteKind, NoteStatus
+from webapp.organisations.models import Invitation, Note, NoteKind
 
 PAGE = "/account/organisation"
 
@@ -192,7 +193,7 @@ def test_a_mail_whose_link_no_longer_counts_is_not_sent(owned: Shop) -> None:
     owned.browser(owned.alice).post(f"{PAGE}/invitations/{key}/withdraw")
     assert post(owned) == []
     with owned.database.reading() as session:
-        assert session.exec(select(Note)).one().status == NoteStatus.GIVEN_UP
+        assert session.exec(select(Note)).one().status == MailStatus.SUPPRESSED
 
 
 def test_a_mail_that_cannot_leave_now_is_tried_again(owned: Shop) -> None:
@@ -207,7 +208,7 @@ def test_a_mail_that_cannot_leave_now_is_tried_again(owned: Shop) -> None:
     with owned.database.reading() as session:
         waits = session.exec(select(Note)).one()
     assert (waits.status, waits.attempts, waits.due_at) == (
-        NoteStatus.DUE,
+        MailStatus.DUE,
         1,
         owned.clock() + timedelta(minutes=1),
     )

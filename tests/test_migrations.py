@@ -14,13 +14,14 @@ from alembic.script import ScriptDirectory
 from postgres import PostgresServer, owning
 from processes import ROOT, environment
 from shop import Shop, test_settings
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 
 from certlifecycle import State
 from webapp import HERE, tables
 from webapp.authorities.choice import chosen_name
 from webapp.db import make_engine
 from webapp.migrating import migrate
+from webapp.organisations.models import Note
 
 _ = tables  # Importing them declares them.
 
@@ -213,3 +214,29 @@ def test_alembic_itself_finds_the_desk_s_database(migrated_sqlite: Path, tmp_pat
     done = subprocess.run(words, env=environment(settings), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "No new upgrade operations detected." in done.stdout
+
+
+def test_what_became_of_mails_with_links_is_told_apart(any_shop: Shop) -> None:
+    """Those that nobody needed any more were once written down as given up, and nothing said what hindered the rest."""
+    now = any_shop.clock()
+    before = {
+        "needless": ("given_up", "The invitation does not count any more."),
+        "refused": ("given_up", "The mail server answered: 550 5.1.1 No such mailbox"),
+        "waiting": ("due", "The mail server answered: 451 4.7.1 Greylisted"),
+        "fresh": ("due", None),
+    }
+    with any_shop.database.writing() as session:
+        for key, (status, error) in before.items():
+            plain = {"kind": "invitation", "subject_id": key, "address": "x@example.com", "message_id": key}
+            session.add(Note(id=key, status=status, error=error, due_at=now, created_at=now, **plain))
+    with owning(any_shop.database) as engine:
+        alembic(engine, command.downgrade, "0019")
+        migrate(engine)
+    with any_shop.database.reading() as session:
+        after = {row.id: (row.status, row.hindrance) for row in session.exec(select(Note))}
+    assert after == {
+        "needless": ("suppressed", None),
+        "refused": ("given_up", "refused"),
+        "waiting": ("due", "not_now"),
+        "fresh": ("due", None),
+    }

@@ -14,6 +14,7 @@ from webapp.certificates.models import PaymentMethod, Purchase
 from webapp.columns import new_id
 from webapp.config import load
 from webapp.mail.models import Mail, MailStatus
+from webapp.organisations.models import Note, NoteKind
 from webapp.payments.models_outside import BankPayment, NotificationEffect, ProviderNotification
 from webapp.privacy.settings import RetentionSettings
 from webapp.privacy.sweeping import Sweeper, sweep
@@ -45,6 +46,18 @@ def filled(shop: Shop) -> None:
                     sent_at=shop.clock() if status is MailStatus.SENT else None,
                 )
             )
+            session.add(
+                Note(
+                    kind=NoteKind.INVITATION,
+                    subject_id=new_id(),
+                    address="newcomer@example.com",
+                    status=status,
+                    due_at=shop.clock(),
+                    message_id=f"<note-{status}@example.com>",
+                    created_at=shop.clock(),
+                    sent_at=shop.clock() if status is MailStatus.SENT else None,
+                )
+            )
     with shop.database.writing() as session:
         session.add(
             ProviderNotification(
@@ -70,14 +83,17 @@ def test_what_is_old_goes_and_what_is_not_stays(any_shop: Shop) -> None:
     later = sweep(shop.database, settings, shop.clock() + 60 * DAY)
     assert {name: number for name, number in later.items() if number} == {
         "addresses and subjects of mails": 1,
+        "addresses of mails with a link": 1,
         "notifications of providers": 1,
     }
     with shop.database.reading() as session:
         mails = session.exec(select(Mail).order_by(col(Mail.status))).all()
+        notes = session.exec(select(Note).order_by(col(Note.status))).all()
     assert [(one.status, one.address, one.subject) for one in mails] == [
         ("due", "alice@example.com", "Money"),
         ("sent", "", ""),
     ]
+    assert [(one.status, one.address) for one in notes] == [("due", "newcomer@example.com"), ("sent", "")]
     assert count(shop, ProviderNotification) == 0
     assert not any(sweep(shop.database, settings, shop.clock() + 60 * DAY).values())
 

@@ -11,7 +11,7 @@ from webapp.domaincontrol.models import DomainControl
 from webapp.jobs.models import Job, JobChunk, JobItem
 from webapp.live.models import LiveSignal
 from webapp.mail.models import Mail, MailCursor, MailDecision, MailPreference
-from webapp.organisations.models import Invitation, Note, Organisation, Registration
+from webapp.organisations.models import Invitation, Note, NoteDecision, Organisation, Registration
 from webapp.payments.models import LedgerAccount, LedgerTransfer, Payout
 from webapp.payments.models_books import DailyComparison, DailyDifference, PaymentAct
 from webapp.payments.models_outside import (
@@ -60,6 +60,7 @@ __all__ = [
     "MailDecision",
     "MailPreference",
     "Note",
+    "NoteDecision",
     "Organisation",
     "PayerAccount",
     "PaymentAct",

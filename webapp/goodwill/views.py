@@ -57,7 +57,7 @@ def agree_post(certificate_id: str) -> Answer:
     is_free = view.proposal is not None and view.why_not_agree is None
     if is_free and (proof := proving.wanted()):
         return _page(certificate_id, 422, proof=proof)
-    done = _("The exception is granted. The customer can apply for the refund now.")
+    done = _("The exception is granted. The customer is told by mail and can apply for the refund.")
     return _try(certificate_id, lambda: agree(parts().desk, certificate_id, by(), form.proposal.data or ""), done)
 
 

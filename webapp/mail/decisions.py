@@ -1,7 +1,8 @@
 """What an administrator decides about a mail that did not leave: try it again at once, or let it be.
 
 A mail is no change of a certificate, so it does not come through the certificates' door. The same rules hold: one
-transaction, conditional on what the decision was made from, with a trace of who, when, why and from where.
+transaction, conditional on what the decision was made from, with a trace of who, when, why and from where. To whoever
+decides, a mail with a link to somebody without an account (``note``) is a mail like the others.
 """
 
 from enum import StrEnum
@@ -14,6 +15,7 @@ from webapp.db import rows_changed
 from webapp.desk import By, Desk
 from webapp.errors import DeskError, Forbidden, NotFound
 from webapp.mail.models import Mail, MailAct, MailDecision, MailStatus
+from webapp.organisations.models import Note, NoteDecision
 from webapp.wording import _
 
 
@@ -51,7 +53,7 @@ def _decide(desk: Desk, mail_id: str, by: By, reason: str, act: MailAct, columns
     if not reason.strip():
         raise DeskError(_("A decision needs a reason."), _("Say why."))
     with desk.database.writing() as session:
-        mail = session.get(Mail, mail_id)
+        mail = session.get(Mail, mail_id) or session.get(Note, mail_id)
         if mail is None:
             raise NotFound(_("There is no such mail."))
         obstacle = _obstacle(desk, mail, act)
@@ -60,24 +62,23 @@ def _decide(desk: Desk, mail_id: str, by: By, reason: str, act: MailAct, columns
         if not _change(session, mail, columns):
             # Taken by a worker, or decided about by somebody else, since it was read.
             return Result.UNDER_WAY
-        session.add(
-            MailDecision(
-                mail_id=mail.id,
-                act=act,
-                attempts=mail.attempts,
-                actor_id=by.actor.id,
-                actor_role=by.actor.role,
-                actor_name=by.actor.name,
-                reason=reason.strip(),
-                channel=by.channel,
-                address=by.address,
-                at=desk.clock(),
-            )
-        )
+        known: dict[str, Any] = {
+            "act": act,
+            "attempts": mail.attempts,
+            "actor_id": by.actor.id,
+            "actor_role": by.actor.role,
+            "actor_name": by.actor.name,
+            "reason": reason.strip(),
+            "channel": by.channel,
+            "address": by.address,
+            "at": desk.clock(),
+        }
+        is_mail = isinstance(mail, Mail)
+        session.add(MailDecision(mail_id=mail.id, **known) if is_mail else NoteDecision(note_id=mail.id, **known))
     return Result.DONE
 
 
-def _obstacle(desk: Desk, mail: Mail, act: MailAct) -> Result | None:
+def _obstacle(desk: Desk, mail: Mail | Note, act: MailAct) -> Result | None:
     now = desk.clock()
     match mail.status:
         case MailStatus.GIVEN_UP:
@@ -91,14 +92,15 @@ def _obstacle(desk: Desk, mail: Mail, act: MailAct) -> Result | None:
             return Result.SETTLED
 
 
-def _change(session: Session, mail: Mail, columns: dict[str, Any]) -> bool:
+def _change(session: Session, mail: Mail | Note, columns: dict[str, Any]) -> bool:
+    model = type(mail)
     result = session.exec(
-        update(Mail)
+        update(model)
         .where(
-            col(Mail.id) == mail.id,
-            col(Mail.status) == mail.status,
-            col(Mail.attempts) == mail.attempts,
-            col(Mail.due_at) == mail.due_at,
+            col(model.id) == mail.id,
+            col(model.status) == mail.status,
+            col(model.attempts) == mail.attempts,
+            col(model.due_at) == mail.due_at,
         )
         .values(**columns)
         .execution_options(synchronize_session=False)

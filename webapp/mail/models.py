@@ -54,6 +54,7 @@ class MailKind(StrEnum):
     HISTORY_HEAD = "history_head", MailGroup.DUTIES
     RECOVERY = "recovery"
     PASSWORD_RESET = "password_reset"  # noqa: S105  # A name, not a password.
+    EXCEPTION_GRANTED = "exception_granted"
 
 
 class MailStatus(StrEnum):

@@ -13,12 +13,11 @@ from webapp.accounts.recovery import Recovering
 from webapp.db import Database
 from webapp.languages import Languages
 from webapp.mail.compose import Composer
-from webapp.mail.models import MailStatus
 from webapp.mail.plan import BATCH, has_news, plan_mails
 from webapp.mail.preferences import Unsubscribing
 from webapp.mail.recovery import answer_requests
 from webapp.mail.reminders import LOOKS, Look, add_reminders, find_reminders, heads_of_the_history
-from webapp.mail.send import send_due
+from webapp.mail.send import mails, send_all
 from webapp.mail.settings import MailSettings
 from webapp.mail.transport import Transport, transport_for
 from webapp.organisations.links import OneTimeLinks
@@ -29,7 +28,6 @@ log = logging.getLogger("desk.mail")
 
 LOOK_EVERY = timedelta(minutes=10)
 """How often the clock is looked at; what is told that way is days or hours ahead."""
-BATCH_TO_SEND = 50
 REMINDERS_AT_ONCE = 100
 """How many are added in one transaction: on SQLite nobody else writes meanwhile."""
 
@@ -143,10 +141,4 @@ class PostOffice:
 
     def send(self) -> int:
         """Send what is due, until nothing is left that can be sent now; returns how many mails left."""
-        sent = 0
-        while True:
-            done = send_due(self._database, self._transport, self._composer, self._clock, BATCH_TO_SEND)
-            sent += done[MailStatus.SENT]
-            # A full batch without a single delay: there may be more.
-            if done.total() < BATCH_TO_SEND or done[MailStatus.DUE]:
-                return sent
+        return send_all(self._database, self._transport, mails(self._composer), self._clock)

@@ -13,7 +13,7 @@ from sqlmodel import Session, SQLModel, col, func, select
 
 from certlifecycle import Event, State
 from webapp.accounts.models import Account
-from webapp.certificates.models import Channel, History, PaymentMethod
+from webapp.certificates.models import GRANT_EXCEPTION, Channel, History, PaymentMethod
 from webapp.columns import new_id
 from webapp.mail.models import Mail, MailCursor, MailKind, MailStatus
 from webapp.payments.destination import label_of
@@ -44,6 +44,12 @@ KINDS = {
 }
 """The changes that a customer waits for. Their own doings (withdrawing, keeping) need no mail."""
 
+KINDS_BESIDE = {GRANT_EXCEPTION: MailKind.EXCEPTION_GRANTED}
+"""The same of what changes no state, whatever the state is.
+
+That an exception was proposed or declined stays among reviewers: no customer ever waits for it.
+"""
+
 
 def has_news(session: Session) -> bool:
     """Whether there may be something to plan. It costs two look-ups and no lock."""
@@ -69,7 +75,10 @@ def plan_mails(session: Session, now: datetime, domain: str, batch: int = BATCH)
         .outerjoin(Refund, col(Refund.id) == History.refund_id)
         .where(
             col(History.id) > cursor.settled_id,
-            sa.or_(*(sa.and_(col(History.event) == event, col(History.to_state) == to) for event, to in KINDS)),
+            sa.or_(
+                *(sa.and_(col(History.event) == event, col(History.to_state) == to) for event, to in KINDS),
+                col(History.event).in_(tuple(KINDS_BESIDE)),
+            ),
             # An order from elsewhere brings a past along that its customer knows.
             col(History.channel) != Channel.IMPORT,
             col(History.at) > now - TOO_OLD,
@@ -96,7 +105,7 @@ def _newest(session: Session) -> int:
 
 
 def _mail_about(row: History, account: Account, method: PaymentMethod | None, now: datetime, domain: str) -> Mail:
-    kind = KINDS[Event(row.event), State(row.to_state)]
+    kind = KINDS_BESIDE.get(row.event) or KINDS[Event(row.event), State(row.to_state)]
     balance = label_of(PaymentMethod.BALANCE, "")
     if kind is MailKind.PAID and method != PaymentMethod.BALANCE and row.facts.get("to") == balance:
         kind = MailKind.FALLBACK

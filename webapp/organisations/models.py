@@ -6,7 +6,11 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
+from certlifecycle import Role
+from webapp.certificates.models import Channel
 from webapp.columns import UtcDateTime, new_id, words_of
+from webapp.hindrances import Hindrance
+from webapp.mail.models import MailAct, MailStatus
 
 
 class Organisation(SQLModel, table=True):
@@ -85,19 +89,11 @@ class NoteKind(StrEnum):
     """Somebody registered with an address that has an account."""
 
 
-class NoteStatus(StrEnum):
-    """What became of such a mail."""
-
-    DUE = "due"
-    SENT = "sent"
-    GIVEN_UP = "given_up"
-    """It could not be delivered, or its link had run out or been used before it left."""
-
-
 class Note(SQLModel, table=True):
     """One mail with a link, to somebody who may have no account. ``subject_id`` is what the link is for.
 
-    ``due_at``, ``attempts`` and ``message_id`` mean what they mean on :class:`~webapp.mail.models.Mail`.
+    All else means what it means on :class:`~webapp.mail.models.Mail`. The link itself is made anew for each attempt and
+    is kept nowhere.
     """
 
     __tablename__ = "note"
@@ -109,6 +105,7 @@ class Note(SQLModel, table=True):
             sqlite_where=sa.text("status = 'due'"),
         ),
         sa.CheckConstraint("(status = 'sent') = (sent_at IS NOT NULL)", name="sent"),
+        sa.Index("ix_note_status", "status", "created_at"),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
@@ -116,10 +113,32 @@ class Note(SQLModel, table=True):
     subject_id: str = Field(max_length=32)
     address: str = Field(max_length=254)
     language: str = Field(default="", max_length=35)
-    status: NoteStatus = Field(default=NoteStatus.DUE, sa_type=words_of(NoteStatus, "note_status"))
+    status: MailStatus = Field(default=MailStatus.DUE, sa_type=words_of(MailStatus, "note_status"))
     attempts: int = 0
     due_at: datetime = Field(sa_type=UtcDateTime)
     message_id: str = Field(max_length=320)
     error: str | None = Field(default=None, sa_type=sa.Text)
     created_at: datetime = Field(sa_type=UtcDateTime)
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    hindrance: Hindrance | None = Field(default=None, sa_type=words_of(Hindrance, "note_hindrance"))
+    claimed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    patience_from: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class NoteDecision(SQLModel, table=True):
+    """What a :class:`~webapp.mail.models.MailDecision` is, about such a mail. Append-only, by a database trigger."""
+
+    __tablename__ = "note_decision"
+    __table_args__ = (sa.Index("ix_note_decision_note", "note_id", "at"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    note_id: str = Field(foreign_key="note.id", max_length=32)
+    act: MailAct = Field(sa_type=words_of(MailAct, "note_act"))
+    attempts: int
+    actor_id: str = Field(foreign_key="account.id", max_length=32)
+    actor_role: Role = Field(sa_type=words_of(Role, "note_decision_role"))
+    actor_name: str = Field(max_length=200)
+    reason: str = Field(sa_type=sa.Text)
+    channel: Channel = Field(sa_type=words_of(Channel, "note_decision_channel"))
+    address: str = Field(default="", max_length=64)
+    at: datetime = Field(sa_type=UtcDateTime)

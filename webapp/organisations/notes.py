@@ -1,30 +1,26 @@
 """Mails with a link to somebody who may have no account: written down with what they are for, sent by the worker.
 
-They leave the same way as every other mail and are tried for as long; but they are about no certificate, and about
-nobody's account, so they stand in a table of their own.
+They leave the same way as every other mail (:mod:`webapp.mail.send`) and are tried for as long; but they are about no
+certificate, and about nobody's account, so they stand in a table of their own.
 """
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
+from email.message import EmailMessage
 
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col
 
 from certlifecycle import say
 from webapp.accounts.models import Account
 from webapp.columns import new_id
-from webapp.db import Database, rows_changed
+from webapp.db import Database
 from webapp.languages import Languages
-from webapp.mail.about import Letter, Obsolete, Unwritable
+from webapp.mail.about import Letter, Obsolete
 from webapp.mail.compose import Composer
-from webapp.mail.send import GIVE_UP_AFTER, LEASE, pause_after
-from webapp.mail.transport import Delivery, NotNow, Refused, Transport
+from webapp.mail.send import Tray, send_all
+from webapp.mail.transport import Transport
 from webapp.organisations.links import OneTimeLinks
-from webapp.organisations.models import Invitation, Note, NoteKind, NoteStatus, Organisation, Registration
-
-log = logging.getLogger("desk.mail")
-
-AT_ONCE = 50
+from webapp.organisations.models import Invitation, Note, NoteKind, Organisation, Registration
 
 
 def add_note(
@@ -70,66 +66,16 @@ class NoteOffice:
         self._public_url = public_url
 
     def send_notes(self) -> int:
-        """Send what is due; returns how many left the house."""
-        with self._database.reading() as session:
-            due = select(Note.id).where(Note.status == NoteStatus.DUE, col(Note.due_at) <= self._clock())
-            waiting = session.exec(due.order_by(col(Note.due_at)).limit(AT_ONCE)).all()
-        if not waiting:
-            return 0
-        sent = 0
-        with self._transport.connection() as deliver:
-            for note_id in waiting:
-                note = self._claim(note_id)
-                if note is not None:
-                    sent += self._send(note, deliver)
-        return sent
-
-    def _claim(self, note_id: str) -> Note | None:
-        now = self._clock()
-        with self._database.writing() as session:
-            note = session.get_one(Note, note_id)
-            claimed = session.exec(
-                update(Note)
-                .where(
-                    col(Note.id) == note_id,
-                    col(Note.status) == NoteStatus.DUE,
-                    col(Note.due_at) <= now,
-                    col(Note.attempts) == note.attempts,
-                )
-                .values(attempts=note.attempts + 1, due_at=now + LEASE)
-                .execution_options(synchronize_session=False)
-            )
-        return note if rows_changed(claimed) == 1 else None
-
-    def _send(self, note: Note, deliver: Delivery) -> bool:
-        now = self._clock()
-        try:
-            with self._database.reading() as session:
-                letter, why = self._letter(session, note, now)
-            reader = self._languages.wording(self._languages.choose([note.language], []))
-            deliver(self._composer.compose_note(letter, why, note.address, note.message_id, reader, now), note.address)
-        except (Obsolete, Refused, Unwritable) as reason:
-            log.warning("Note %s (%s) is given up: %s", note.id, note.kind, reason)
-            self._record(note, status=NoteStatus.GIVEN_UP, error=str(reason))
-            return False
-        except NotNow as reason:
-            self._later(note, now, str(reason))
-            return False
-        self._record(note, status=NoteStatus.SENT, sent_at=self._clock(), error=None)
-        return True
-
-    def _later(self, note: Note, now: datetime, error: str) -> None:
-        log.warning("Note %s (%s) has to wait: %s", note.id, note.kind, error)
-        if now - note.created_at >= GIVE_UP_AFTER:
-            self._record(note, status=NoteStatus.GIVEN_UP, error=error)
-        else:
-            self._record(note, due_at=now + pause_after(note.attempts + 1), error=error)
-
-    def _record(self, note: Note, **fate: object) -> None:
-        with self._database.writing() as session:
-            session.exec(update(Note).where(col(Note.id) == note.id).values(**fate))
+        """Send what is due, until nothing is left that can be sent now; returns how many left."""
+        tray = Tray(Note, (col(Note.due_at), col(Note.id)), self._write)
+        return send_all(self._database, self._transport, tray, self._clock)
 
     # Writing
+
+    def _write(self, session: Session, note: Note, now: datetime) -> EmailMessage:
+        letter, why = self._letter(session, note, now)
+        reader = self._languages.wording(self._languages.choose([note.language], []))
+        return self._composer.compose_note(letter, why, note.address, note.message_id, reader, now)
 
     def _letter(self, session: Session, note: Note, now: datetime) -> tuple[Letter, object]:
         match note.kind:

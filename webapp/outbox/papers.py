@@ -10,6 +10,7 @@ from sqlmodel import Session, col, func, select
 from webapp.accounts.models import Account
 from webapp.certificates.models import RETRY, Certificate, History
 from webapp.mail.models import Mail, MailAct, MailDecision
+from webapp.organisations.models import Invitation, Note, NoteDecision, NoteKind, Organisation
 from webapp.outbox.queries import Found, Kind
 from webapp.refunds.models import Refund
 
@@ -18,15 +19,18 @@ from webapp.refunds.models import Refund
 class Papers:
     """Everything by its key; ``paying`` are the refunds that are to be paid, by certificate.
 
-    ``asked`` is the latest request for another try, by certificate or mail.
+    ``asked`` is the latest request for another try, by certificate or mail. ``inviting`` are the names of organisations
+    that mails invite to, by mail. Nothing of it holds a link that somebody could follow.
     """
 
     certificates: Mapping[str, Certificate]
     paying: Mapping[str, Refund]
     refunds: Mapping[str, Refund]
     mails: Mapping[str, Mail]
+    notes: Mapping[str, Note]
     names: Mapping[str, str]
-    asked: Mapping[str, History | MailDecision]
+    inviting: Mapping[str, str]
+    asked: Mapping[str, History | MailDecision | NoteDecision]
 
 
 def papers(session: Session, found: Sequence[Found]) -> Papers:
@@ -50,7 +54,9 @@ def papers(session: Session, found: Sequence[Found]) -> Papers:
         paying={one.certificate_id: one for one in session.exec(to_pay)},
         refunds={one.id: one for one in session.exec(told)},
         mails={one.id: one for one in mails},
+        notes={one.id: one for one in session.exec(select(Note).where(col(Note.id).in_(keys)))},
         names=dict(names),
+        inviting=_inviting(session, keys),
         asked={**_retries(session, work), **_decisions(session, keys)},
     )
 
@@ -65,6 +71,20 @@ def _retries(session: Session, keys: list[str]) -> dict[str, History]:
     return {row.certificate_id: row for row in rows}
 
 
-def _decisions(session: Session, keys: list[str]) -> dict[str, MailDecision]:
-    statement = select(MailDecision).where(col(MailDecision.mail_id).in_(keys), MailDecision.act == MailAct.RETRY)
-    return {row.mail_id: row for row in session.exec(statement.order_by(col(MailDecision.at)))}
+def _decisions(session: Session, keys: list[str]) -> dict[str, MailDecision | NoteDecision]:
+    of_mails = select(MailDecision).where(col(MailDecision.mail_id).in_(keys), MailDecision.act == MailAct.RETRY)
+    of_notes = select(NoteDecision).where(col(NoteDecision.note_id).in_(keys), NoteDecision.act == MailAct.RETRY)
+    return {
+        **{row.mail_id: row for row in session.exec(of_mails.order_by(col(MailDecision.at)))},
+        **{row.note_id: row for row in session.exec(of_notes.order_by(col(NoteDecision.at)))},
+    }
+
+
+def _inviting(session: Session, keys: list[str]) -> dict[str, str]:
+    statement = (
+        select(Note.id, Organisation.name)
+        .join(Invitation, col(Invitation.id) == Note.subject_id)
+        .join(Organisation, col(Organisation.id) == Invitation.organisation_id)
+        .where(col(Note.id).in_(keys), Note.kind == NoteKind.INVITATION)
+    )
+    return dict(session.exec(statement).all())

@@ -14,11 +14,12 @@ from webapp.effects.words import hindered
 from webapp.hindrances import Hindrance
 from webapp.mail.models import Mail, MailKind
 from webapp.mail.reminders import REVOKED_WITHIN
+from webapp.organisations.models import Note, NoteKind
 from webapp.outbox.forms import ReasonForm
 from webapp.outbox.papers import Papers
 from webapp.outbox.queries import PAGE_SIZE, Found, Kind, Place, Running, Standing
 from webapp.outbox.retrying import Batch
-from webapp.outbox.words import ABOUT, KINDS, MAILS, NOTHING, STANDINGS, TONES, mail_hindered, work_title
+from webapp.outbox.words import ABOUT, KINDS, MAILS, NOTES, NOTHING, STANDINGS, TONES, mail_hindered, work_title
 from webapp.wording import relative, words
 
 NOBODY_AT_WORK = timedelta(minutes=2)
@@ -169,7 +170,7 @@ def _nobody(overdue: datetime | None, now: datetime) -> str | None:
 
 def _row(one: Found, view: View, known: Papers, running: Running, now: datetime) -> Row | None:
     if one.kind is Kind.MAIL:
-        mail = known.mails.get(one.key)
+        mail = known.mails.get(one.key) or known.notes.get(one.key)
         return _mail_row(mail, view, known, now) if mail else None
     certificate = known.certificates.get(one.key)
     return _work_row(one.kind, certificate, view, known, running, now) if certificate else None
@@ -238,18 +239,19 @@ def _work_pace(certificate: Certificate, running: Running, now: datetime) -> str
     return _said(begun, _tried(certificate.attempts), following)
 
 
-def _mail_row(mail: Mail, view: View, known: Papers, now: datetime) -> Row:
+def _mail_row(mail: Mail | Note, view: View, known: Papers, now: datetime) -> Row:
     hindrance = Hindrance(mail.hindrance) if mail.hindrance else None
     is_given_up = view.standing is Standing.GIVEN_UP
     is_waiting = view.standing in (Standing.FAILING, Standing.DUE) and mail.due_at > now
-    subject, url = _mail_subject(mail, known)
+    title, subject, url = _described_mail(mail, known)
     return Row(
         key=f"mail-{mail.id}",
-        title=words().say(MAILS[MailKind(mail.kind)]),
+        title=title,
         subject=subject,
         url=url,
-        about=f"{known.names.get(mail.recipient_id, '')} <{mail.address}>",
-        cause=words().say(mail_hindered(hindrance)),
+        # A mail with a link goes to an address, whether or not somebody has an account with it.
+        about=f"{known.names.get(mail.recipient_id, '')} <{mail.address}>" if isinstance(mail, Mail) else mail.address,
+        cause=words().say(mail_hindered(hindrance, has_account=isinstance(mail, Mail))),
         detail=words().retell(mail.error or "") or None,
         warning=None,
         pace=_mail_pace(mail, view.standing, now),
@@ -259,6 +261,14 @@ def _mail_row(mail: Mail, view: View, known: Papers, now: datetime) -> Row:
         drop_url=view.url("outbox.drop_mail", mail.id) if is_given_up else None,
         form=reason_form(f"mail-{mail.id}"),
     )
+
+
+def _described_mail(mail: Mail | Note, known: Papers) -> tuple[str, str, str | None]:
+    """What a mail is for, and what it is about with its address. The link in it stands nowhere."""
+    if isinstance(mail, Mail):
+        return words().say(MAILS[MailKind(mail.kind)]), *_mail_subject(mail, known)
+    subject = known.inviting.get(mail.id) or words().say(say("Not about one certificate"))
+    return words().say(NOTES[NoteKind(mail.kind)]), subject, None
 
 
 def _mail_subject(mail: Mail, known: Papers) -> tuple[str, str | None]:
@@ -273,7 +283,7 @@ def _mail_subject(mail: Mail, known: Papers) -> tuple[str, str | None]:
     return mail.subject or words().say(say("Not about one certificate")), None
 
 
-def _mail_pace(mail: Mail, standing: Standing, now: datetime) -> str:
+def _mail_pace(mail: Mail | Note, standing: Standing, now: datetime) -> str:
     begun = say("Owed since {at} ({ago}).", at=mail.created_at, ago=relative(mail.created_at, now))
     match standing:
         case Standing.GIVEN_UP:
@@ -349,8 +359,9 @@ def batch_view(view: View, batch: Batch) -> BatchView:
 
 
 def _described(one: Found, known: Papers) -> tuple[str, str, str | None]:
-    mail, certificate = known.mails.get(one.key), known.certificates.get(one.key)
+    mail = known.mails.get(one.key) or known.notes.get(one.key)
+    certificate = known.certificates.get(one.key)
     if mail is not None:
-        return words().say(MAILS[MailKind(mail.kind)]), *_mail_subject(mail, known)
+        return _described_mail(mail, known)
     title = words().say(work_title(one.kind))
     return (title, *_subject(one.kind, certificate, known)) if certificate else (title, "", None)

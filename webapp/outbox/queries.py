@@ -23,12 +23,15 @@ from webapp.certificates.models import Certificate
 from webapp.counting import counted
 from webapp.due import WORK_DUE_IN
 from webapp.mail.models import Mail, MailStatus
+from webapp.organisations.models import Note
 from webapp.work import Attempt
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE_SIZE = 50
 LONGEST_ATTEMPT = timedelta(minutes=15)
 MAILS_OWED = (MailStatus.DUE, MailStatus.GIVEN_UP)
+MAILS: tuple[type[Mail] | type[Note], ...] = (Mail, Note)
+"""Where mails stand: those to accounts, and those with a link to people who may have none."""
 
 
 class Kind(StrEnum):
@@ -112,10 +115,11 @@ def counts(session: Session, running: Running, now: datetime) -> Counter[tuple[S
         for (fails,) in session.execute(being_done):
             found[Standing.FAILING if fails else Standing.DUE, kind] -= 1
             found[Standing.RUNNING, kind] += 1
-    standing = _standing_of_mail(now)
-    of_mails = sa.select(standing, sa.func.count()).where(_mails_owed()).group_by(standing)
-    for value, count in session.execute(of_mails):
-        found[Standing(value), Kind.MAIL] += count
+    for model in MAILS:
+        standing = _standing_of_mail(model, now)
+        of_mails = sa.select(standing, sa.func.count()).where(_mails_owed(model)).group_by(standing)
+        for value, count in session.execute(of_mails):
+            found[Standing(value), Kind.MAIL] += count
     return found
 
 
@@ -125,7 +129,8 @@ def how_much_is_stuck(session: Session) -> int:
     since = col(Certificate.failing_since)
     failing = counted(Certificate, _owed(), since.is_not(None), along=since)
     mails = (
-        counted(Mail, col(Mail.status) == one, col(Mail.hindrance).is_not(None), along=col(Mail.created_at))
+        counted(model, col(model.status) == one, col(model.hindrance).is_not(None), along=col(model.created_at))
+        for model in MAILS
         for one in MAILS_OWED
     )
     return int(sum(session.execute(sa.select(failing, *mails)).one()))
@@ -147,7 +152,8 @@ def entries(
     found: list[Found] = []
     for kind in kinds:
         if kind is Kind.MAIL:
-            found += _mails(session, standing, now, after, limit)
+            for model in MAILS:
+                found += _mails(session, model, standing, now, after, limit)
         elif standing is not Standing.GIVEN_UP:
             found += _work(session, standing, kind, running, after, limit)
     return sorted(found, key=lambda one: (one.place.at, one.place.key))[:limit]
@@ -168,10 +174,17 @@ def _work(
     return _page(session, kind, col(Certificate.id), by, where, after, limit)
 
 
-def _mails(session: Session, standing: Standing, now: datetime, after: Place | None, limit: int) -> Iterator[Found]:
-    by = col(Mail.due_at) if standing in (Standing.DUE, Standing.RUNNING) else col(Mail.created_at)
-    where = (_mails_owed(), _standing_of_mail(now) == standing.value)
-    return _page(session, Kind.MAIL, col(Mail.id), by, where, after, limit)
+def _mails(
+    session: Session,
+    model: type[Mail] | type[Note],
+    standing: Standing,
+    now: datetime,
+    after: Place | None,
+    limit: int,
+) -> Iterator[Found]:
+    by = col(model.due_at) if standing in (Standing.DUE, Standing.RUNNING) else col(model.created_at)
+    where = (_mails_owed(model), _standing_of_mail(model, now) == standing.value)
+    return _page(session, Kind.MAIL, col(model.id), by, where, after, limit)
 
 
 def _page(
@@ -198,16 +211,16 @@ def _among(keys: Collection[str]) -> sa.ColumnElement[bool]:
     return col(Certificate.id).in_(keys)
 
 
-def _mails_owed() -> sa.ColumnElement[bool]:
-    return col(Mail.status).in_(MAILS_OWED)
+def _mails_owed(model: type[Mail] | type[Note]) -> sa.ColumnElement[bool]:
+    return col(model.status).in_(MAILS_OWED)
 
 
-def _standing_of_mail(now: datetime) -> sa.Case[Any]:
-    claimed = sa.and_(col(Mail.claimed_at).is_not(None), col(Mail.due_at) > now)
+def _standing_of_mail(model: type[Mail] | type[Note], now: datetime) -> sa.Case[Any]:
+    claimed = sa.and_(col(model.claimed_at).is_not(None), col(model.due_at) > now)
     return sa.case(
-        (col(Mail.status) == MailStatus.GIVEN_UP, Standing.GIVEN_UP.value),
+        (col(model.status) == MailStatus.GIVEN_UP, Standing.GIVEN_UP.value),
         (claimed, Standing.RUNNING.value),
-        (col(Mail.hindrance).is_not(None), Standing.FAILING.value),
+        (col(model.hindrance).is_not(None), Standing.FAILING.value),
         else_=Standing.DUE.value,
     )
 

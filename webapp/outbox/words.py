@@ -7,6 +7,7 @@ from webapp.effects.words import WORK
 from webapp.hindrances import Hindrance
 from webapp.mail.decisions import Result
 from webapp.mail.models import MailKind
+from webapp.organisations.models import NoteKind
 from webapp.outbox.queries import Kind, Standing
 
 KINDS: Mapping[Kind, Sentence] = {
@@ -72,8 +73,16 @@ MAILS: Mapping[MailKind, Sentence] = {
     MailKind.HISTORY_HEAD: say("Send administrators the head of the history"),
     MailKind.RECOVERY: say("Send a link for a new password"),
     MailKind.PASSWORD_RESET: say("Tell that the password was replaced"),
+    MailKind.EXCEPTION_GRANTED: say("Tell that an exception from the refund policy is granted"),
 }
 """What each kind of mail is for."""
+
+NOTES: Mapping[NoteKind, Sentence] = {
+    NoteKind.INVITATION: say("Invite somebody to an organisation"),
+    NoteKind.REGISTRATION: say("Have somebody who registers confirm the address"),
+    NoteKind.KNOWN_ADDRESS: say("Tell that there is an account for the address already"),
+}
+"""The same of mails with a link to people who may have no account."""
 
 _MAIL_HINDERED: Mapping[Hindrance, Sentence] = {
     Hindrance.UNREACHABLE: say("The mail server cannot be reached, or takes no mail from the desk."),
@@ -87,6 +96,12 @@ _MAIL_HINDERED: Mapping[Hindrance, Sentence] = {
     ),
     Hindrance.DATABASE: say("The desk’s own database did not do what was asked of it."),
 }
+
+_NOBODY_THERE = say(
+    "The mail server will never deliver this mail. Most often there is no such address: whoever typed it has to do it "
+    "again with the right one. Let this mail be."
+)
+"""Where there is no account in which an address could be corrected."""
 
 WORK_AGAIN = say("It is tried again now.")
 WORK_DONE = say("Nothing is due any more: it is done, or the next move is somebody else’s.")
@@ -105,10 +120,12 @@ def work_title(kind: Kind) -> Sentence:
     return WORK[kind.value]
 
 
-def mail_hindered(hindrance: Hindrance | None) -> Sentence:
-    """Why a mail has not left, without anything technical."""
+def mail_hindered(hindrance: Hindrance | None, *, has_account: bool = True) -> Sentence:
+    """Why a mail has not left, without anything technical; ``has_account`` is whether its reader has one."""
     if hindrance is None:
         return say("It has not left yet.")
+    if hindrance is Hindrance.REFUSED and not has_account:
+        return _NOBODY_THERE
     return _MAIL_HINDERED.get(hindrance) or say(
         "The program failed at this mail in a way that nobody foresaw. Give the details to whoever maintains it."
     )

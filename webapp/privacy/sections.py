@@ -229,6 +229,7 @@ LEFT_OUT: Mapping[str, str] = {
     "review_note": "is what reviewers tell each other",
     "refund_approval": "is about the work of reviewers; what they decided is in the history",
     "mail_decision": "is about the work of administrators",
+    "note_decision": "is about the work of administrators",
     "payment_act": "is about the work of administrators",
     "reason_template": "holds texts of the shop",
 }

@@ -11,6 +11,7 @@ from webapp.accounts.models import DELETED_DOMAIN, Account, AccountEvent, WebSes
 from webapp.certificates.models import Purchase
 from webapp.db import Database, rows_changed
 from webapp.mail.models import Mail, MailStatus
+from webapp.organisations.models import Note
 from webapp.payments.models_outside import BankPayment, ProviderNotification
 from webapp.privacy.settings import RetentionSettings
 from webapp.refunds.models import Refund
@@ -39,12 +40,14 @@ def rules(settings: RetentionSettings, now: datetime) -> Mapping[str, Rule]:
     paid = sa.and_(col(BankPayment.refund_no).in_(refunds), col(BankPayment.holder) != "")
     ordered = sa.and_(col(Purchase.customer_id).in_(gone), col(Purchase.payment_account) != "")
     # One that was given up may still be tried again.
-    settled = col(Mail.status).in_((MailStatus.SENT, MailStatus.SUPPRESSED))
-    old_mail = (settled, col(Mail.created_at) < mailed, col(Mail.address) != "")
+    settled = (MailStatus.SENT, MailStatus.SUPPRESSED)
+    old_mail = (col(Mail.status).in_(settled), col(Mail.created_at) < mailed, col(Mail.address) != "")
+    old_note = (col(Note.status).in_(settled), col(Note.created_at) < mailed, col(Note.address) != "")
     return {
         "entries about signing in": (AccountEvent, col(AccountEvent.at) < signed_in, None),
         "sessions that have ended": (WebSession, col(WebSession.expires_at) < signed_in, None),
         "addresses and subjects of mails": (Mail, sa.and_(*old_mail), {"address": "", "subject": ""}),
+        "addresses of mails with a link": (Note, sa.and_(*old_note), {"address": ""}),
         "notifications of providers": (ProviderNotification, col(ProviderNotification.received_at) < notified, None),
         "accounts that orders of deleted people were paid from": (Purchase, ordered, {"payment_account": ""}),
         "bank accounts that deleted people were paid to": (
