@@ -22,7 +22,7 @@ run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo
 
 test: $(VENV)/.tests
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 check: $(VENV)/.tests
 	$(BIN)/ruff check .
