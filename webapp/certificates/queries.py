@@ -66,6 +66,7 @@ class Listed(NamedTuple):
     holder_id: str
     organisation_name: str | None
     waiver: dict[str, Any] | None = None
+    waiver_until: datetime | None = None
     refund: Refund | None = None
 
     @property
@@ -111,6 +112,7 @@ _ROWS = (
                 Certificate.holder_id,
                 Organisation.name,
                 Certificate.waiver,
+                Certificate.waiver_until,
             )
         )
     )
@@ -216,6 +218,14 @@ def list_page(session: Session, search: Search, viewer: Account, now: datetime, 
     return ListPage(tab, counts, *pages.after(search.after))
 
 
+class Found(NamedTuple):
+    """A row with the number of its segment, and the key by which it is sorted there."""
+
+    segment: int
+    key: Any
+    row: Listed
+
+
 Continued = tuple[tuple[Listed, ...], Place | None, Place | None]
 """Rows, and the places to continue from before the first and after the last of them."""
 
@@ -242,31 +252,42 @@ class _Pages:
         size = PAGE_SIZE if place or found > MOST else (found - 1) % PAGE_SIZE + 1
         last = len(self.segments) - 1
         turned = replace(place, segment=last - place.segment) if place else None
-        rows = [(last - number, row) for number, row in self._walk(backwards(self.segments), turned, size + 1)]
+        walked = self._walk(backwards(self.segments), turned, size + 1)
+        rows = [one._replace(segment=last - one.segment) for one in walked]
         if len(rows) <= size:
             return None
         shown = rows[size - 1 :: -1]
         return self._finished(shown), self._place(shown[0]), self._place(shown[-1]) if place else None
 
-    def _walk(self, found: Sequence[Segment], place: Place | None, limit: int) -> list[tuple[int, Listed]]:
-        """Rows with the numbers of their segments, from one segment to the next until there are enough."""
-        rows: list[tuple[int, Listed]] = []
+    def _walk(self, found: Sequence[Segment], place: Place | None, limit: int) -> list[Found]:
+        """Rows from one segment to the next until there are enough."""
+        rows: list[Found] = []
         first = place.segment if place else 0
         for number, segment in enumerate(found):
             if number < first or len(rows) == limit:
                 continue
-            beyond = segment.beyond(place if number == first else None)
-            statement = _ROWS.where(visible_to(self.viewer), self.where, beyond).order_by(*segment.order())
-            found_here = self.session.execute(statement.limit(limit - len(rows)))
-            rows += [(number, Listed._make((*row, None))) for row in found_here]
+            rows += self._read(segment, number, place if number == first else None, limit - len(rows))
         return rows
 
-    def _finished(self, rows: Sequence[tuple[int, Listed]]) -> tuple[Listed, ...]:
-        return _with_refunds(self.session, [row for _, row in rows])
+    def _read(self, segment: Segment, number: int, place: Place | None, limit: int) -> list[Found]:
+        """The rows of a segment that follow a place, its strands merged."""
+        falling, rows = segment.falling, list[Found]()
+        for strand in segment.strands:
+            beyond = strand.beyond(place, falling=falling)
+            statement = _ROWS.where(visible_to(self.viewer), self.where, beyond).order_by(
+                *strand.order(falling=falling)
+            )
+            read = (Listed._make((*row, None)) for row in self.session.execute(statement.limit(limit)))
+            rows += [Found(number, strand.value(row), row) for row in read]
+        if len(segment.strands) > 1:
+            rows.sort(key=lambda one: (one.key, one.row.id), reverse=falling)
+        return rows[:limit]
 
-    def _place(self, found: tuple[int, Listed]) -> Place:
-        number, row = found
-        return Place(number, getattr(row, self.segments[number].key), row.id)
+    def _finished(self, rows: Sequence[Found]) -> tuple[Listed, ...]:
+        return _with_refunds(self.session, [one.row for one in rows])
+
+    def _place(self, found: Found) -> Place:
+        return Place(found.segment, found.key, found.row.id)
 
 
 def _on(tab: Tab) -> sa.ColumnElement[bool]:
