@@ -249,6 +249,23 @@ def test_whoever_only_looks_reads_why(shop: Shop) -> None:
     assert key
 
 
+def test_one_in_force_is_said_and_not_replaced_while_the_certificate_is_still_valid(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.ISSUED)
+    shop.clock.advance(days=31)
+    agree(shop.desk, certificate.id, by(shop.ada), proposed(shop, certificate))
+    with pytest.raises(ExceptionRefused, match="in force already"):
+        proposed(shop, certificate)
+    page = shop.browser(shop.rita).get(url_of(certificate))
+    assert "In force Proposed by Rita, agreed to by Ada" in page.words
+    assert (
+        "An exception from the refund policy is in force"
+        in shop.browser(shop.rita).get(f"/certificates/{certificate.id}").words
+    )
+    shop.fire(certificate, Event.REVOKE)
+    shop.run_due(certificate.id)
+    assert shop.fire(certificate, Event.REQUEST_REFUND).state == State.REFUND_REQUESTED
+
+
 @pytest.mark.parametrize(
     ("language", "zone", "told"),
     [
