@@ -1,7 +1,7 @@
 """deadlines of exceptions: when one that was granted ends stands in a column of its own, so that lists are sorted by it
 
 Revision ID: 0021
-Revises: 0022
+Revises: 0020
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from alembic import op
 import webapp.columns
 
 revision = "0021"
-down_revision = "0022"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
