@@ -9,6 +9,7 @@ import pytest
 from pages import link, refusal
 from review_support import text_of
 from shop import PASSWORD, Shop
+from sqlmodel import col, update
 from test_rights import allow
 
 from certlifecycle import PRESETS, Event, EventRefused, Right, Rule, State
@@ -17,6 +18,7 @@ from webapp.certificates.models import Certificate, Channel
 from webapp.desk import Amendment, By
 from webapp.errors import Superseded
 from webapp.goodwill.granting import ExceptionRefused, NothingProposed, agree, decline, propose
+from webapp.refunds.models import Refund
 
 WHY = "The mail with the deadline never arrived."
 
@@ -245,3 +247,59 @@ def test_whoever_only_looks_reads_why(shop: Shop) -> None:
     assert refusal(page, "Agree") == "Somebody with the right to send money has to agree."
     assert refusal(page, "Decline").startswith("You may look at cases")
     assert key
+
+
+def test_one_in_force_is_said_and_not_replaced_while_the_certificate_is_still_valid(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.ISSUED)
+    shop.clock.advance(days=31)
+    agree(shop.desk, certificate.id, by(shop.ada), proposed(shop, certificate))
+    with pytest.raises(ExceptionRefused, match="in force already"):
+        proposed(shop, certificate)
+    page = shop.browser(shop.rita).get(url_of(certificate))
+    assert "In force Proposed by Rita, agreed to by Ada" in page.words
+    assert (
+        "An exception from the refund policy is in force"
+        in shop.browser(shop.rita).get(f"/certificates/{certificate.id}").words
+    )
+    shop.fire(certificate, Event.REVOKE)
+    shop.run_due(certificate.id)
+    assert shop.fire(certificate, Event.REQUEST_REFUND).state == State.REFUND_REQUESTED
+
+
+@pytest.mark.parametrize(
+    ("language", "zone", "told"),
+    [
+        ("en", "", "Refundable until 18 Jun 2026, 17:00 CST, as an exception that Rita and Ada made: {why}"),
+        (
+            "en",
+            "Europe/Berlin",
+            "Refundable until 18 Jun 2026, 11:00 CEST, as an exception that Rita and Ada made: {why}",
+        ),
+        ("zh-Hans", "", "2026年6月18日 17:00"),
+    ],
+)
+def test_the_frozen_verdict_is_told_as_its_reader_tells_the_time(
+    shop: Shop, language: str, zone: str, told: str
+) -> None:
+    certificate = late(shop)
+    agree(shop.desk, certificate.id, by(shop.ada), proposed(shop, certificate))
+    shop.fire(certificate, Event.REQUEST_REFUND)
+    refund = shop.refund_of(certificate)
+    with shop.database.writing() as session:
+        session.exec(update(Account).where(col(Account.id) == shop.robin.id).values(language=language, timezone=zone))
+    browser = shop.browser(shop.robin)
+    for address in (f"/review/{certificate.id}", f"/refunds/{refund.id}"):
+        words = browser.get(address).words
+        assert told.format(why=WHY) in words, address
+        assert WHY in words
+        assert "UTC" not in words
+        assert language == "en" or "Refundable until" not in words
+
+
+def test_a_frozen_verdict_that_is_worded_otherwise_is_told_as_it_stands(shop: Shop) -> None:
+    certificate = late(shop)
+    agree(shop.desk, certificate.id, by(shop.ada), proposed(shop, certificate))
+    shop.fire(certificate, Event.REQUEST_REFUND)
+    with shop.database.writing() as session:
+        session.exec(update(Refund).values(verdict="As Rita and Ada have written."))
+    assert "As Rita and Ada have written." in shop.browser(shop.rita).get(f"/review/{certificate.id}").words

@@ -13,13 +13,16 @@ from pages import link
 from shop import PASSWORD, Browser, Shop
 from sign_in_support import sign_in, with_app
 from sqlalchemy.sql import visitors
-from sqlmodel import SQLModel, col, select
+from sqlmodel import SQLModel, col, select, update
 
 from certlifecycle import Event, State
+from webapp.accounts.models import Account
 from webapp.audit.models import AuditEvent
 from webapp.certificates.models import PaymentMethod
 from webapp.jobs.book import file_of
 from webapp.jobs.models import JobState
+from webapp.languages import Languages
+from webapp.mail.wrapping import TEXT_WIDTH, width
 from webapp.payments.models_outside import PayerAccount
 from webapp.privacy import export, sections
 from webapp.tables import FORMER
@@ -107,6 +110,27 @@ def test_what_opens_something_is_not_in_it(shop: Shop) -> None:
     assert len(told(file, "recovery-codes")) == 10
 
 
+def test_it_says_what_it_is_in_its_reader_s_language_and_time_zone(shop: Shop) -> None:
+    plain = taken(shop, shop.browser(shop.alice)).read("README.txt").decode()
+    plain = " ".join(plain.split())
+    assert plain.startswith(
+        "The data that the desk holds about Alice (alice@example.com), as of 4 May 2026, 17:00 CST."
+    )
+    assert "under “For customers”" in plain
+    with shop.database.writing() as session:
+        session.exec(update(Account).where(col(Account.id) == shop.bob.id).values(language="zh-Hans", timezone="UTC"))
+    job_id = export.start(shop.parts.jobs, by(shop.bob))
+    work(shop, job_id)
+    with zipfile.ZipFile(io.BytesIO(b"".join(file_of(shop.database, job_id)))) as file:
+        chinese = file.read("README.txt").decode()
+    assert "2026年5月4日 09:00" in chinese
+    assert "bob@example.com" in chinese
+    assert "JSON" in chinese
+    for english in ("Each part", "passwords", "The data"):
+        assert english not in chinese
+    assert max(map(width, chinese.splitlines())) <= TEXT_WIDTH
+
+
 def test_two_at_once_are_one_and_a_stranger_gets_nothing(shop: Shop) -> None:
     browser = shop.browser(shop.alice)
     first = browser.post("/account/data/export", {"once": "one"}).location
@@ -129,7 +153,7 @@ def test_two_at_once_are_one_and_a_stranger_gets_nothing(shop: Shop) -> None:
 
 def test_it_goes_on_where_it_was(shop: Shop) -> None:
     job_id = export.start(shop.parts.jobs, by(shop.alice))
-    runner = export.PersonalData(timedelta(days=1))
+    runner = export.PersonalData(timedelta(days=1), Languages(shop.settings).of_account)
     key = key_of(job_of(shop, job_id))
     for number in range(3):
         # Another worker each time, which knows nothing but what is written down.

@@ -8,8 +8,9 @@ embeds this keeps the proposal, and puts a :class:`~certlifecycle.facts.Waiver` 
 from dataclasses import replace
 from datetime import timedelta
 
+from certlifecycle.facts import Waiver
 from certlifecycle.machine import Case, Refusal, by_reviewer, may_decide, not_own_certificate
-from certlifecycle.policy import WAIVABLE, Rule, verdict
+from certlifecycle.policy import WAIVABLE, verdict
 from certlifecycle.sentences import say
 from certlifecycle.states import Right
 
@@ -17,10 +18,19 @@ LASTS = timedelta(days=14)
 """How long a proposal waits for somebody to agree, and then how long the customer has to apply."""
 
 
+def in_force(case: Case) -> Waiver | None:
+    """The exception that the policy is told of and listens to now, also where a step is left before it pays back."""
+    waiver = case.facts.waiver
+    if waiver is None or case.now > waiver.until:
+        return None
+    plain = verdict(replace(case.facts, waiver=None), case.now, case.policy)
+    return waiver if plain.rule in WAIVABLE else None
+
+
 def waivable(case: Case) -> Refusal | None:
     """Say why no exception can be made for this certificate now, or ``None`` where one can."""
-    present = verdict(case.facts, case.now, case.policy)
-    if present.rule is Rule.EXCEPTION:
+    if in_force(case) is not None:
+        present = verdict(case.facts, case.now, case.policy)
         return Refusal("excepted", say("An exception is in force already."), present)
     answer = verdict(replace(case.facts, waiver=None), case.now, case.policy)
     if answer.eligible:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from certlifecycle import REFUND_STATES, Facts, RefundPolicy, State, Waiver
@@ -69,6 +70,15 @@ def waiver_in(stored: Mapping[str, Any] | None) -> Waiver | None:
         reason=stored["reason"],
         pays_all=stored["pays_all"],
     )
+
+
+def excepted(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether an exception is in force on a certificate, for a statement. It is the end of that which counts then.
+
+    Nobody makes one while the policy itself pays back, so the policy's own deadline counts for nothing beside it.
+    """
+    until = col(Certificate.waiver_until)
+    return sa.and_(until.is_not(None), until >= now)
 
 
 def organisation_of(customer_id: str, holder_id: str) -> str | None:

@@ -20,6 +20,7 @@ from webapp.certificates.saved import SavedSearch
 from webapp.certificates.search import NEWEST, STATES_ON, Order, Place, Search, Sort, Tab
 from webapp.certificates.sorting import sorts_on
 from webapp.counting import MOST
+from webapp.organisations.naming import customer_words
 from webapp.wording import STATE_WORDS, Vocabulary, _, ngettext, words
 
 list_address = partial(url_for, "certificates.list_certificates")
@@ -101,6 +102,9 @@ def _row(one: Listed, viewer: Account, now: datetime, policy: RefundPolicy, ways
     line = [product_words(one.product_name), _("order {number}", number=one.number)]
     is_reviewer = viewer.role in REVIEWERS
     if is_reviewer:
+        line.insert(0, customer_words(one.customer_name, one.organisation_name))
+    elif one.customer_id != viewer.id:
+        # A colleague's, on the list that an organisation shares.
         line.insert(0, one.customer_name)
     is_first = state in (State.PENDING, State.FAILED)
     return Row(
@@ -308,7 +312,7 @@ def _sorts(tab: Tab, search: Search, policy: RefundPolicy) -> list[tuple[str, st
 def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
     """Why there is nothing, and what to do."""
     if search.narrows:
-        return _nothing_found(counts, tab, search)
+        return _nothing_found(counts, tab, search, viewer)
     other = Tab.SIGNED if tab is Tab.UNSIGNED else Tab.UNSIGNED
     if counts.on(other):
         to_other = ((_("Show {tab}", tab=TAB_WORDS[other]), list_address(tab=other.value)),)
@@ -325,19 +329,36 @@ def _empty(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
     return Empty(_("You have no certificates yet"), text, ((_("Order a certificate"), url_for("ordering.price_list")),))
 
 
-def _nothing_found(counts: Counts, tab: Tab, search: Search) -> Empty:
+def _nothing_found(counts: Counts, tab: Tab, search: Search, viewer: Account) -> Empty:
     """What was looked for, where else it is, and how to look for less."""
     here, other = TAB_WORDS[tab], Tab.SIGNED if tab is Tab.UNSIGNED else Tab.UNSIGNED
     actions = [(_("Clear the search"), list_address(tab=tab.value))]
-    if search.state is None:
+    by_name = viewer.role in REVIEWERS
+    if search.state is None and by_name:
+        said = _(
+            "No certificate on the tab {tab} has “{text}” in its domain, its customer’s name or its organisation’s.",
+            tab=here,
+            text=search.text,
+        )
+    elif search.state is None:
         said = _("No certificate on the tab {tab} has “{text}” in its domain.", tab=here, text=search.text)
     elif search.text:
         state = STATE_WORDS[search.state]
-        said = _(
-            "No certificate on the tab {tab} has “{text}” in its domain and is in the state “{state}”.",
-            tab=here,
-            text=search.text,
-            state=state,
+        said = (
+            _(
+                "No certificate on the tab {tab} that is in the state “{state}” has “{text}” in its domain, its "
+                "customer’s name or its organisation’s.",
+                tab=here,
+                text=search.text,
+                state=state,
+            )
+            if by_name
+            else _(
+                "No certificate on the tab {tab} has “{text}” in its domain and is in the state “{state}”.",
+                tab=here,
+                text=search.text,
+                state=state,
+            )
         )
         actions.insert(0, (_("Search in any state"), address({"tab": tab.value, "q": search.text})))
     else:

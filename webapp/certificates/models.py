@@ -58,9 +58,9 @@ class Purchase(SQLModel, table=True):
         return Money(self.amount_minor, self.currency)
 
 
-def _on_tab(name: str, tab: str, *columns: str) -> sa.Index:
-    """An index of the certificates on one tab alone."""
-    return sa.Index(name, *columns, sqlite_where=sa.text(tab), postgresql_where=sa.text(tab))
+def _some(name: str, where: str, *columns: str) -> sa.Index:
+    """An index of those certificates alone that fit a condition: a tab's, say."""
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 class Certificate(SQLModel, table=True):
@@ -73,7 +73,7 @@ class Certificate(SQLModel, table=True):
     failure of those that nothing better has followed yet.
     ``submission_id`` names one submission toward the certificate authority. ``waiver`` is an exception from the refund
     policy, proposed or granted (see :mod:`webapp.goodwill.granting`); ``waiver_proposed_at`` is set while it waits for
-    somebody to agree.
+    somebody to agree, ``waiver_until`` to the last instant that counts once it is granted.
 
     ``customer_id`` is the person who answers for it and gets the mails about it. ``holder_id`` is whose it is: the
     organisation that this person belongs to, else the person. One comparison with it says who may see the certificate.
@@ -92,16 +92,16 @@ class Certificate(SQLModel, table=True):
         sa.Index("ix_certificate_holder_state_created", "holder_id", "state", "created_at", "id", "issued_at"),
         sa.Index("ix_certificate_state_created", "state", "created_at", "id", "issued_at"),
         # A tab has indexes of its own, in the orders of its list; those with the domain spare a search the rows.
-        _on_tab("ix_certificate_holder_unsigned", "issued_at IS NULL", "holder_id", "created_at", "id"),
-        _on_tab("ix_certificate_holder_signed", "issued_at IS NOT NULL", "holder_id", "created_at", "id"),
-        _on_tab("ix_certificate_unsigned", "issued_at IS NULL", "created_at", "id", "domain"),
-        _on_tab("ix_certificate_signed", "issued_at IS NOT NULL", "created_at", "id", "domain"),
-        _on_tab("ix_certificate_unsigned_domain", "issued_at IS NULL", "domain", "id"),
-        _on_tab("ix_certificate_signed_domain", "issued_at IS NOT NULL", "domain", "id"),
-        _on_tab("ix_certificate_holder_issued", "issued_at IS NOT NULL", "holder_id", "issued_at", "id"),
-        _on_tab("ix_certificate_holder_expiry", "issued_at IS NOT NULL", "holder_id", "not_after", "id"),
-        _on_tab("ix_certificate_issued", "issued_at IS NOT NULL", "issued_at", "id"),
-        _on_tab("ix_certificate_not_after", "issued_at IS NOT NULL", "not_after", "id"),
+        _some("ix_certificate_holder_unsigned", "issued_at IS NULL", "holder_id", "created_at", "id"),
+        _some("ix_certificate_holder_signed", "issued_at IS NOT NULL", "holder_id", "created_at", "id"),
+        _some("ix_certificate_unsigned", "issued_at IS NULL", "created_at", "id", "domain"),
+        _some("ix_certificate_signed", "issued_at IS NOT NULL", "created_at", "id", "domain"),
+        _some("ix_certificate_unsigned_domain", "issued_at IS NULL", "domain", "id"),
+        _some("ix_certificate_signed_domain", "issued_at IS NOT NULL", "domain", "id"),
+        _some("ix_certificate_holder_issued", "issued_at IS NOT NULL", "holder_id", "issued_at", "id"),
+        _some("ix_certificate_holder_expiry", "issued_at IS NOT NULL", "holder_id", "not_after", "id"),
+        _some("ix_certificate_issued", "issued_at IS NOT NULL", "issued_at", "id"),
+        _some("ix_certificate_not_after", "issued_at IS NOT NULL", "not_after", "id"),
         sa.Index(
             "ix_certificate_due",
             "due_at",
@@ -114,6 +114,9 @@ class Certificate(SQLModel, table=True):
             postgresql_where=sa.text("waiver_proposed_at IS NOT NULL"),
             sqlite_where=sa.text("waiver_proposed_at IS NOT NULL"),
         ),
+        # Exceptions are few: by these the nearest end is found among all certificates, or a holder's own.
+        _some("ix_certificate_waiver_until", "waiver_until IS NOT NULL", "waiver_until", "id"),
+        _some("ix_certificate_holder_waiver_until", "waiver_until IS NOT NULL", "holder_id", "waiver_until", "id"),
         sa.Index(
             "ix_certificate_failing",
             "failing_since",
@@ -164,6 +167,7 @@ class Certificate(SQLModel, table=True):
     # An exception from the refund policy
     waiver: dict[str, Any] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
     waiver_proposed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    waiver_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Channel(StrEnum):

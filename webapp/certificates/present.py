@@ -343,7 +343,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
         file=file,
         domain=display_name(certificate.domain),
         names=[display_name(name) for name in certificate.names],
-        customer=customer_name(session, file) if is_reviewer or viewer.organisation_id else None,
+        customer=customer_name(session, file, viewer) if is_reviewer or viewer.organisation_id else None,
         paid_with=paid_with[:1].upper() + paid_with[1:],
         state=state,
         mover=mover,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from certlifecycle import REFUND_STATES, Facts, Money, RefundPolicy, State
+from certlifecycle import REFUND_STATES, REVIEWERS, Facts, Money, RefundPolicy, State
 from webapp.access import parts, visible_to
 from webapp.accounts.models import Account
 from webapp.certificates.facts import organisation_of, waiver_in
@@ -18,6 +18,8 @@ from webapp.certificates.sorting import Segment, backwards, segments
 from webapp.counting import MOST, counted
 from webapp.desk import File
 from webapp.errors import NotFound
+from webapp.organisations.models import Organisation
+from webapp.organisations.naming import OF_CERTIFICATE, customer_words, narrowed
 from webapp.refunds.models import Refund
 from webapp.wording import _
 
@@ -62,7 +64,9 @@ class Listed(NamedTuple):
     currency: str
     customer_name: str
     holder_id: str
+    organisation_name: str | None
     waiver: dict[str, Any] | None = None
+    waiver_until: datetime | None = None
     refund: Refund | None = None
 
     @property
@@ -106,12 +110,15 @@ _ROWS = (
                 Purchase.currency,
                 Account.name,
                 Certificate.holder_id,
+                Organisation.name,
                 Certificate.waiver,
+                Certificate.waiver_until,
             )
         )
     )
     .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
     .join(Account, col(Account.id) == Certificate.customer_id)
+    .outerjoin(Organisation, OF_CERTIFICATE)
 )
 
 
@@ -134,9 +141,15 @@ def certificate_file(session: Session, certificate_id: str, viewer: Account) -> 
     return parts().desk.open_file(session, certificate_id)
 
 
-def customer_name(session: Session, file: File) -> str:
-    """The name of the certificate's customer."""
-    return session.exec(select(Account.name).where(Account.id == file.certificate.customer_id)).one()
+def customer_name(session: Session, file: File, viewer: Account) -> str:
+    """The name of the certificate's customer, for reviewers with that of the organisation whose it is."""
+    whose = (
+        select(Account.name, Organisation.name)
+        .outerjoin(Organisation, col(Organisation.id) == file.certificate.holder_id)
+        .where(Account.id == file.certificate.customer_id)
+    )
+    name, organisation = session.exec(whose).one()
+    return customer_words(name, organisation if viewer.role in REVIEWERS else None)
 
 
 def history_of(session: Session, certificate_id: str) -> Sequence[History]:
@@ -155,7 +168,7 @@ def listed(session: Session, certificate_id: str, viewer: Account) -> Listed:
 
 def found_by(session: Session, search: Search, viewer: Account, limit: int) -> tuple[Listed, ...]:
     """All that a search finds on its tab, the newest first, up to a limit."""
-    where = _filter(search, search.tab or Tab.UNSIGNED)
+    where = _filter(search, search.tab or Tab.UNSIGNED, _matches(session, search, viewer))
     newest = (col(Certificate.created_at).desc(), col(Certificate.id).desc())
     return rows_where(session, viewer, where, limit, newest)
 
@@ -188,18 +201,29 @@ def _with_refunds(session: Session, rows: Sequence[Listed]) -> tuple[Listed, ...
 
 def list_page(session: Session, search: Search, viewer: Account, now: datetime, policy: RefundPolicy) -> ListPage:
     """The page that a search asks for. The number of statements does not depend on how many certificates there are."""
-    counts = _count(session, search, viewer)
+    matches = _matches(session, search, viewer)
+    counts = _count(session, search, viewer, matches)
     tab = search.tab or Tab.UNSIGNED
     if search.tab is None and search.state is None:
         # Whoever has chosen nothing is shown the tab that has something.
         tab = Tab.SIGNED if counts.signed and not counts.unsigned else Tab.UNSIGNED
         counts = replace(counts, found=counts.on(tab))
-    pages = _Pages(session, viewer, _filter(search, tab), segments(tab, search.state, search.order, now, policy))
+    pages = _Pages(
+        session, viewer, _filter(search, tab, matches), segments(tab, search.state, search.order, now, policy)
+    )
     if search.after is None and (search.before or search.is_last):
         page = pages.before(search.before, counts.found)
         if page is not None:
             return ListPage(tab, counts, *page)
     return ListPage(tab, counts, *pages.after(search.after))
+
+
+class Found(NamedTuple):
+    """A row with the number of its segment, and the key by which it is sorted there."""
+
+    segment: int
+    key: Any
+    row: Listed
 
 
 Continued = tuple[tuple[Listed, ...], Place | None, Place | None]
@@ -228,31 +252,42 @@ class _Pages:
         size = PAGE_SIZE if place or found > MOST else (found - 1) % PAGE_SIZE + 1
         last = len(self.segments) - 1
         turned = replace(place, segment=last - place.segment) if place else None
-        rows = [(last - number, row) for number, row in self._walk(backwards(self.segments), turned, size + 1)]
+        walked = self._walk(backwards(self.segments), turned, size + 1)
+        rows = [one._replace(segment=last - one.segment) for one in walked]
         if len(rows) <= size:
             return None
         shown = rows[size - 1 :: -1]
         return self._finished(shown), self._place(shown[0]), self._place(shown[-1]) if place else None
 
-    def _walk(self, found: Sequence[Segment], place: Place | None, limit: int) -> list[tuple[int, Listed]]:
-        """Rows with the numbers of their segments, from one segment to the next until there are enough."""
-        rows: list[tuple[int, Listed]] = []
+    def _walk(self, found: Sequence[Segment], place: Place | None, limit: int) -> list[Found]:
+        """Rows from one segment to the next until there are enough."""
+        rows: list[Found] = []
         first = place.segment if place else 0
         for number, segment in enumerate(found):
             if number < first or len(rows) == limit:
                 continue
-            beyond = segment.beyond(place if number == first else None)
-            statement = _ROWS.where(visible_to(self.viewer), self.where, beyond).order_by(*segment.order())
-            found_here = self.session.execute(statement.limit(limit - len(rows)))
-            rows += [(number, Listed._make((*row, None))) for row in found_here]
+            rows += self._read(segment, number, place if number == first else None, limit - len(rows))
         return rows
 
-    def _finished(self, rows: Sequence[tuple[int, Listed]]) -> tuple[Listed, ...]:
-        return _with_refunds(self.session, [row for _, row in rows])
+    def _read(self, segment: Segment, number: int, place: Place | None, limit: int) -> list[Found]:
+        """The rows of a segment that follow a place, its strands merged."""
+        falling, rows = segment.falling, list[Found]()
+        for strand in segment.strands:
+            beyond = strand.beyond(place, falling=falling)
+            statement = _ROWS.where(visible_to(self.viewer), self.where, beyond).order_by(
+                *strand.order(falling=falling)
+            )
+            read = (Listed._make((*row, None)) for row in self.session.execute(statement.limit(limit)))
+            rows += [Found(number, strand.value(row), row) for row in read]
+        if len(segment.strands) > 1:
+            rows.sort(key=lambda one: (one.key, one.row.id), reverse=falling)
+        return rows[:limit]
 
-    def _place(self, found: tuple[int, Listed]) -> Place:
-        number, row = found
-        return Place(number, getattr(row, self.segments[number].key), row.id)
+    def _finished(self, rows: Sequence[Found]) -> tuple[Listed, ...]:
+        return _with_refunds(self.session, [one.row for one in rows])
+
+    def _place(self, found: Found) -> Place:
+        return Place(found.segment, found.key, found.row.id)
 
 
 def _on(tab: Tab) -> sa.ColumnElement[bool]:
@@ -260,20 +295,24 @@ def _on(tab: Tab) -> sa.ColumnElement[bool]:
     return issued_at.is_(None) if tab is Tab.UNSIGNED else issued_at.is_not(None)
 
 
-def _matches(search: Search) -> sa.ColumnElement[bool]:
-    return col(Certificate.domain).contains(search.needle, autoescape=True) if search.text else sa.true()
+def _matches(session: Session, search: Search, viewer: Account) -> sa.ColumnElement[bool]:
+    """What the text finds: domains, and for reviewers whose certificate it is as well."""
+    if not search.text:
+        return sa.true()
+    named = narrowed(session, search.text) if viewer.role in REVIEWERS else []
+    return sa.or_(col(Certificate.domain).contains(search.needle, autoescape=True), *named)
 
 
-def _filter(search: Search, tab: Tab) -> sa.ColumnElement[bool]:
+def _filter(search: Search, tab: Tab, matches: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     in_state = sa.true() if search.state is None else col(Certificate.state) == search.state
-    return sa.and_(_on(tab), _matches(search), in_state)
+    return sa.and_(_on(tab), matches, in_state)
 
 
-def _count(session: Session, search: Search, viewer: Account) -> Counts:
+def _count(session: Session, search: Search, viewer: Account, matches: sa.ColumnElement[bool]) -> Counts:
     shown = search.tab or Tab.UNSIGNED
-    filters = [sa.and_(_on(tab), _matches(search)) for tab in Tab]
+    filters = [sa.and_(_on(tab), matches) for tab in Tab]
     if search.state is not None:
-        filters.append(_filter(search, shown))
+        filters.append(_filter(search, shown, matches))
     newest = col(Certificate.created_at)
     numbers = sa.select(*(counted(Certificate, visible_to(viewer), one, along=newest) for one in filters))
     unsigned, signed, *in_state = session.execute(numbers).one()

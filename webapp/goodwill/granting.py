@@ -64,7 +64,8 @@ def propose(desk: Desk, certificate_id: str, by: By, reason: str) -> Certificate
             "agreed_by": None,
             "until": None,
         }
-        columns = {"waiver": waiver, "waiver_proposed_at": case.now}
+        # One that was granted before has ended, or none could be proposed.
+        columns = {"waiver": waiver, "waiver_proposed_at": case.now, "waiver_until": None}
         return Amendment(PROPOSE_EXCEPTION, columns, reason, {"exception": waiver["id"], "pays_all": pays_all})
 
     return desk.amend(certificate_id, by, make)
@@ -89,7 +90,8 @@ def agree(desk: Desk, certificate_id: str, by: By, proposal: str) -> Certificate
             agreer=case.actor.name,
             reason=waiver["reason"],
         )
-        return Amendment(GRANT_EXCEPTION, {"waiver": granted, "waiver_proposed_at": None}, told, facts)
+        columns = {"waiver": granted, "waiver_proposed_at": None, "waiver_until": until}
+        return Amendment(GRANT_EXCEPTION, columns, told, facts)
 
     return desk.amend(certificate_id, by, make)
 

@@ -6,8 +6,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from certlifecycle import Case, Refusal, Rule, State, verdict
-from certlifecycle.waivers import LASTS, may_agree, may_decline, may_propose
-from webapp.certificates.facts import waiver_in
+from certlifecycle.waivers import LASTS, in_force, may_agree, may_decline, may_propose
 from webapp.certificates.models import Certificate
 from webapp.certificates.names import display_name
 from webapp.desk import File
@@ -49,7 +48,7 @@ def exception_view(file: File, case: Case) -> ExceptionView:
     certificate = file.certificate
     waiting = open_proposal(certificate, case.now)
     answer = verdict(case.facts, case.now, case.policy)
-    granted = waiver_in(certificate.waiver) if answer.rule is Rule.EXCEPTION else None
+    granted = in_force(case)
     kept = certificate.waiver or {}
     shown = waiting or (kept if granted else {})
     proposed_at = certificate.waiver_proposed_at

@@ -9,7 +9,7 @@ from webapp.access import account, by, parts, reviewers_only
 from webapp.accounts import proving
 from webapp.accounts.proving import Proof
 from webapp.certificates.names import display_name
-from webapp.certificates.queries import certificate_file
+from webapp.certificates.queries import certificate_file, customer_name
 from webapp.desk import File
 from webapp.goodwill.forms import AgreementForm, DeclineForm, ProposalForm
 from webapp.goodwill.granting import ExceptionRefused, agree, decline, propose
@@ -97,12 +97,15 @@ def _page(
     proof: Proof | None = None,
     trouble: str | None = None,
 ) -> tuple[str, int]:
-    file = _file(certificate_id)
+    with parts().database.reading() as session:
+        file = certificate_file(session, certificate_id, account())
+        customer = customer_name(session, file, account())
     case = parts().desk.case(file, account().actor, parts().desk.clock())
     return (
         render_template(
             "goodwill/exception.html",
             file=file,
+            customer=customer,
             domain=display_name(file.certificate.domain),
             view=exception_view(file, case),
             form=form or ProposalForm(formdata=None),

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from certlifecycle import Basis, RefundPolicy, State
 from webapp.access import visible_to
 from webapp.accounts.models import Account
+from webapp.certificates.facts import excepted
 from webapp.certificates.models import Certificate, Purchase
 from webapp.certificates.queries import Listed, rows_where
 from webapp.counting import counted
@@ -67,6 +68,9 @@ class Looked:
 def look(session: Session, owner: Account, now: datetime, policy: RefundPolicy) -> Looked:
     """Look at one customer's certificates. Each kind is found by an index and bounded."""
     found = {kind: _few(session, owner, *wanted(now, policy)) for kind, wanted in WANTED.items()}
+    for row in _few(session, owner, *_excepted(now)):
+        kind = EXCEPTED[State(row.state)]
+        found[kind] = (row, *(one for one in found[kind] if one.id != row.id))
     keys = [row.id for rows in found.values() for row in rows]
     mine = visible_to(owner)
     state, ends = col(Certificate.state), col(Certificate.not_after)
@@ -113,15 +117,34 @@ def _basis(policy: RefundPolicy) -> sa.SQLColumnExpression[Any]:
 
 def _refundable(now: datetime, policy: RefundPolicy) -> Wanted:
     basis = _basis(policy)
-    where = sa.and_(col(Certificate.state) == State.REVOKED, basis >= now - policy.window)
+    where = sa.and_(col(Certificate.state) == State.REVOKED, basis >= now - policy.window, ~excepted(now))
     return where, basis.asc()
 
 
 def _closing(now: datetime, policy: RefundPolicy) -> Wanted:
     basis = _basis(policy)
     opens = now - policy.window
-    where = sa.and_(col(Certificate.state) == State.ISSUED, basis >= opens, basis <= opens + CLOSING)
-    return where, basis.asc()
+    closing = sa.and_(col(Certificate.state) == State.ISSUED, basis >= opens, basis <= opens + CLOSING)
+    return sa.and_(closing, ~excepted(now)), basis.asc()
+
+
+EXCEPTED: Mapping[State, Kind] = {
+    State.REVOKED: Kind.REFUNDABLE,
+    State.ISSUED: Kind.CLOSING,
+    State.FAILED: Kind.FAILED,
+    State.REJECTED: Kind.REFUSED,
+    State.PENDING: Kind.UNSUBMITTED,
+}
+"""As what a certificate with an exception is told, where it can rest until the customer applies."""
+
+
+def _excepted(now: datetime) -> Wanted:
+    """Those whose deadline is the end of an exception, whenever their window closed."""
+    ends, state = col(Certificate.waiver_until), col(Certificate.state)
+    is_due = sa.or_(state != State.ISSUED, ends <= now + CLOSING)
+    # Said by what is left out, a database does not take the index of the states for it, whose rows it had to sort.
+    rests = state.not_in([one for one in State if one not in EXCEPTED])
+    return sa.and_(excepted(now), rests, is_due), ends.asc()
 
 
 def _expiring(now: datetime, _policy: RefundPolicy) -> Wanted:

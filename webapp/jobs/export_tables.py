@@ -14,6 +14,7 @@ from sqlmodel import col
 from certlifecycle import REVIEWERS, Money, Role, State
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, History, Purchase
+from webapp.organisations.models import Organisation
 from webapp.refunds.models import Outcome, Refund
 
 Element = sa.ColumnElement[Any]
@@ -88,12 +89,14 @@ _certificate: sa.FromClause = (
     sa.inspect(Certificate)
     .local_table.join(sa.inspect(Purchase).local_table, col(Purchase.id) == Certificate.purchase_id)
     .join(sa.inspect(Account).local_table, col(Account.id) == Certificate.customer_id)
+    .outerjoin(sa.inspect(Organisation).local_table, col(Organisation.id) == Certificate.holder_id)
 )
 _refund: sa.FromClause = (
     sa.inspect(Refund)
     .local_table.join(sa.inspect(Certificate).local_table, col(Certificate.id) == Refund.certificate_id)
     .join(sa.inspect(Purchase).local_table, col(Purchase.id) == Certificate.purchase_id)
     .join(sa.inspect(Account).local_table, col(Account.id) == Refund.customer_id)
+    .outerjoin(sa.inspect(Organisation).local_table, col(Organisation.id) == Refund.holder_id)
 )
 _history: sa.FromClause = (
     sa.inspect(History)
@@ -110,6 +113,7 @@ CERTIFICATES = Table(
         _column("product", Purchase.product),
         _column("customer", Account.name),
         _column("email", Account.email),
+        _column("organisation", Organisation.name),
         _column("state", Certificate.state),
         _column("state_since", Certificate.state_since),
         _column("ordered_at", Certificate.created_at),
@@ -144,6 +148,7 @@ REFUNDS = Table(
         _column("domain", Certificate.domain),
         _column("customer", Account.name),
         _column("email", Account.email),
+        _column("organisation", Organisation.name),
         _column("outcome", Refund.outcome),
         _column("reason", Refund.reason_code),
         _column("in_words", Refund.reason),

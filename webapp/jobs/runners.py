@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from webapp.jobs import exports, import_orders, many
 from webapp.jobs.execute import Runner
+from webapp.languages import Languages
 from webapp.parts import Parts
 from webapp.privacy import export as personal
 from webapp.review import many_job
@@ -21,5 +22,7 @@ def runners(parts: Parts) -> Mapping[str, Runner]:
         many_job.KIND: many_job.Decisions(parts.desk),
         import_orders.KIND: import_orders.ImportOrders(parts.desk),
         exports.KIND: exports.Export(timedelta(days=parts.settings.export_days)),
-        personal.KIND: personal.PersonalData(timedelta(days=parts.settings.export_days)),
+        personal.KIND: personal.PersonalData(
+            timedelta(days=parts.settings.export_days), Languages(parts.settings).of_account
+        ),
     }

@@ -17,9 +17,10 @@ from sqlmodel import Session, col, func, select
 
 from certlifecycle import REVIEWERS, Basis, Outlook, RefundPolicy, Role, State, Verdict, verdict
 from certlifecycle.calendar import Promise, is_overdue
+from certlifecycle.waivers import LASTS
 from webapp.accounts.models import Account
 from webapp.audit.heads import newest_head
-from webapp.certificates.facts import facts_of
+from webapp.certificates.facts import excepted, facts_of
 from webapp.certificates.models import Certificate, Purchase
 from webapp.mail.models import Mail, MailKind
 from webapp.mail.plan import add_once, new_mail
@@ -88,29 +89,36 @@ def closing_windows(session: Session, now: datetime, policy: RefundPolicy) -> It
     basis = col(Purchase.paid_at) if policy.basis is Basis.PAYMENT else col(Certificate.issued_at)
     # This only narrows what is looked at, a day wider than needed on both sides: the policy itself decides below.
     begins, ends = now - policy.window - DAY, now - policy.window + farthest + DAY
-    rows = session.exec(
-        select(Certificate, Purchase, Account)
-        .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
-        .join(Account, col(Account.id) == Certificate.customer_id)
-        .where(
-            col(Certificate.state).in_(REFUNDABLE),
-            # Nothing rests in a state since before it was paid for or issued, so the index on the state's age finds
-            # the few of the last weeks among all that ever were.
-            col(Certificate.state_since) >= begins,
-            basis >= begins,
-            basis <= ends,
-        )
-        .options(*_without_papers())
+    by_policy = (
+        # Nothing rests in a state since before it was paid for or issued, so the index on the state's age finds the
+        # few of the last weeks among all that ever were.
+        col(Certificate.state_since) >= begins,
+        basis >= begins,
+        basis <= ends,
+        ~excepted(now),
     )
-    for certificate, purchase, customer in rows:
+    by_exception = (excepted(now), col(Certificate.waiver_until) <= now + farthest)
+    for certificate, purchase, customer in (*_resting(session, *by_policy), *_resting(session, *by_exception)):
         answer = window_of(certificate, purchase, now, policy)
         if answer is None or answer.deadline is None:
             continue
-        kind = _due(WINDOW_LEADS, answer.deadline - now, policy.window)
+        whole = LASTS if answer.deadline == certificate.waiver_until else policy.window
+        kind = _due(WINDOW_LEADS, answer.deadline - now, whole)
         if kind is not None:
             # A policy that moves the deadline makes a new occasion.
             occasion = f"{certificate.id}-{answer.deadline.astimezone(UTC):%Y%m%dT%H%M%S}"
             yield Reminder(kind, customer, occasion, certificate.id)
+
+
+def _resting(session: Session, *where: sa.ColumnElement[bool]) -> Iterable[tuple[Certificate, Purchase, Account]]:
+    """Certificates for which nothing is under way, with their orders and customers."""
+    return session.exec(
+        select(Certificate, Purchase, Account)
+        .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
+        .join(Account, col(Account.id) == Certificate.customer_id)
+        .where(col(Certificate.state).in_(REFUNDABLE), *where)
+        .options(*_without_papers())
+    )
 
 
 def window_of(certificate: Certificate, purchase: Purchase, now: datetime, policy: RefundPolicy) -> Verdict | None:

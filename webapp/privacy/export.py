@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,18 +18,26 @@ from webapp.jobs.exports import written
 from webapp.jobs.grip import Grip, Halted
 from webapp.jobs.models import Job, JobChunk, JobState
 from webapp.jobs.said import pack
+from webapp.mail.wrapping import wrapped
 from webapp.privacy.sections import SECTIONS, heads_of, rows_of
+from webapp.wording import Wording
 
 KIND = "personal_data"
 TITLE = say("Export of your data")
 NAMES = tuple(SECTIONS)
 
-README = """The data that the desk holds about {name} ({email}), as of {at} UTC.
-
-Each part is there twice: as JSON for programs and as CSV for spreadsheets (UTF-8, instants in UTC, amounts in the
-smallest unit of their currency). What opens something is left out: passwords and codes are kept only as hashes, and
-keys are of no use to you. What each part is stands in the help of the desk, under "For customers".
-"""
+ABOUT = (
+    say(
+        "Each part is there twice: as JSON for programs and as CSV for spreadsheets (UTF-8, instants in UTC, amounts "
+        "in the smallest unit of their currency)."
+    ),
+    say(
+        "What opens something is left out: passwords and codes are kept only as hashes, and keys are of no use to you."
+    ),
+    # Translators: "For customers" is the title of a page that is there in English only.
+    say("What each part is stands in the help of the desk, under “For customers”."),
+)
+"""What somebody is told of the file, in it."""
 
 
 def start(jobs: Jobs, by: By, once: str | None = None) -> str:
@@ -41,10 +49,14 @@ def start(jobs: Jobs, by: By, once: str | None = None) -> str:
 
 
 class PersonalData:
-    """Reads the sections one after the other, then makes the file. ``kept`` is how long that is there."""
+    """Reads the sections one after the other, then makes the file.
 
-    def __init__(self, kept: timedelta) -> None:
+    ``kept`` is how long that is there, ``reader_of`` how somebody is written to.
+    """
+
+    def __init__(self, kept: timedelta, reader_of: Callable[[Account], Wording]) -> None:
         self._kept = kept
+        self._reader_of = reader_of
 
     def step(self, grip: Grip) -> None:
         """Read the next section, or end."""
@@ -67,7 +79,7 @@ class PersonalData:
             stored = select(JobChunk).where(JobChunk.job_id == grip.job.id).order_by(col(JobChunk.position))
             read = [json.loads(zlib.decompress(one.content)) for one in session.exec(stored)]
         made = grip.job.created_at
-        content = packed(who, dict(zip(NAMES, read, strict=True)), made)
+        content = packed(who, dict(zip(NAMES, read, strict=True)), made, readme(who, made, self._reader_of(who)))
         columns = {
             "file_name": f"your-data-{made.date().isoformat()}.zip",
             "file_until": grip.clock() + self._kept,
@@ -81,11 +93,19 @@ class PersonalData:
             grip.end(session, JobState.FINISHED, say("The file is ready. Keep it where nobody else finds it."), columns)
 
 
-def packed(who: Account, sections: dict[str, list[dict[str, Any]]], at: datetime) -> bytes:
-    """The ZIP file: each section as JSON and as CSV, and a text that says what it is."""
+def readme(who: Account, at: datetime, reader: Wording) -> str:
+    """A text that says what the file is, as its reader is written to."""
+    whose = say(
+        "The data that the desk holds about {name} ({email}), as of {at}.", name=who.name, email=who.email, at=at
+    )
+    paragraphs = (reader.say(whose), reader.sentences(*ABOUT))
+    return "\n\n".join(map(wrapped, paragraphs)) + "\n"
+
+
+def packed(who: Account, sections: dict[str, list[dict[str, Any]]], at: datetime, told: str) -> bytes:
+    """The ZIP file: each section as JSON and as CSV, and the text that says what it is."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        told = README.format(name=who.name, email=who.email, at=at.isoformat(sep=" ", timespec="minutes")[:16])
         _put(archive, "README.txt", told, at)
         for name, rows in sections.items():
             _put(archive, f"{name}.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n", at)

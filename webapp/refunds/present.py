@@ -1,13 +1,14 @@
 """What somebody reads before they apply for a refund, and the words for dates and rules that go with it."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 from flask import url_for
 from sqlmodel import Session
 
-from certlifecycle import Basis, Money, RefundPolicy, Rule, Verdict, granted
+from certlifecycle import Basis, Money, RefundPolicy, Rule, Sentence, Verdict, Waiver, granted
 from certlifecycle.calendar import Promise, promised_dates
+from certlifecycle.policy import exceptionally
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.certificates.models import PaymentMethod, Purchase
@@ -17,6 +18,7 @@ from webapp.desk import File
 from webapp.payments.destination import label_of
 from webapp.refunds.helping import Help, help_for
 from webapp.refunds.models import Refund
+from webapp.retelling import Recogniser
 from webapp.wording import _, ngettext, words
 
 
@@ -139,9 +141,22 @@ def review_days(policy: RefundPolicy) -> str:
 def verdict_words(refund: Refund) -> str:
     """The verdict that is frozen on an application, with its deadline as this reader tells the time."""
     if refund.rule == Rule.EXCEPTION:
-        # Who made it, and why, stands in the sentence that was frozen.
-        return words().retell(refund.verdict)
+        return _exception_words(refund)
     return words().say(granted(Rule(refund.rule), refund.deadline))
+
+
+_EXCEPTION = Recogniser([exceptionally(Waiver(datetime.max.replace(tzinfo=UTC), "", "", "")).template])
+
+
+def _exception_words(refund: Refund) -> str:
+    """Who made the exception, and why, stands in the sentence that was frozen, and there alone.
+
+    Looked for among all that may be stored, a reason's last full stop would make a shorter sentence of it.
+    """
+    match _EXCEPTION.find(refund.verdict):
+        case ((Sentence(template=template, values=values),),):
+            return words().say(Sentence(template, {**values, "deadline": refund.deadline}))
+    return words().retell(refund.verdict)
 
 
 def promise_words(promise: Promise) -> str:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from certlifecycle import REFUND_STATES
+from certlifecycle import REFUND_STATES, REVIEWERS
 from webapp.access import parts, visible_to
 from webapp.accounts.models import Account
 from webapp.certificates.facts import approvals_of
 from webapp.certificates.models import Certificate, History, PaymentMethod
-from webapp.certificates.queries import history_of
+from webapp.certificates.queries import customer_name, history_of
 from webapp.columns import UtcDateTime
 from webapp.desk import File
 from webapp.errors import NotFound
@@ -26,7 +26,8 @@ PAGE_SIZE = 20
 class RefundFile:
     """One application, how it was decided and paid, and the certificate as it is now.
 
-    ``history`` is what happened to this application, the latest first.
+    ``history`` is what happened to this application, the latest first. ``customer`` is whose it is: for reviewers with
+    the organisation, for its members whose of them.
     """
 
     refund: Refund
@@ -34,6 +35,7 @@ class RefundFile:
     approvals: tuple[RefundApproval, ...]
     payouts: tuple[Payout, ...]
     history: tuple[History, ...] = ()
+    customer: str | None = None
 
     @property
     def is_current(self) -> bool:
@@ -71,6 +73,7 @@ def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile
     if refund is None:
         raise NotFound(_("There is no such refund."))
     file = parts().desk.open_file(session, refund.certificate_id)
+    is_shared = viewer.role in REVIEWERS or viewer.organisation_id is not None
     happened = [row for row in history_of(session, refund.certificate_id) if row.refund_id == refund.id]
     return RefundFile(
         refund,
@@ -78,6 +81,7 @@ def refund_file(session: Session, refund_id: str, viewer: Account) -> RefundFile
         tuple(approvals_of(session, refund)),
         tuple(payouts_of(session, [refund.id])),
         tuple(happened),
+        customer_name(session, file, viewer) if is_shared else None,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+import sqlalchemy as sa
 from flask import url_for
 from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import Session, col, func, select
@@ -20,6 +21,7 @@ from webapp.desk import File
 from webapp.domaincontrol.models import DomainControl
 from webapp.domaincontrol.present import METHOD_WORDS, FindingView
 from webapp.domaincontrol.tokens import Challenge
+from webapp.organisations.naming import customer_words, organisation_name
 from webapp.refunds.models import Outcome, Refund
 from webapp.refunds.progress import Attempt, attempts
 from webapp.refunds.queries import RefundFile, payouts_of
@@ -150,9 +152,10 @@ def payments_of(session: Session, file: File, viewer: Account) -> Payments:
 
 @dataclass(frozen=True, slots=True)
 class OtherCertificate:
-    """One of the customer's other certificates."""
+    """One of the customer's other certificates, or of their organisation's: ``whose`` is the member's name then."""
 
     domain: str
+    whose: str | None
     product: str
     state: State
     ordered_at: datetime
@@ -161,10 +164,11 @@ class OtherCertificate:
 
 @dataclass(frozen=True, slots=True)
 class OtherRefund:
-    """One of the customer's other applications. ``outcome`` is (words, tone)."""
+    """One of the customer's other applications. ``outcome`` is (words, tone); ``whose`` as on a certificate."""
 
     number: str
     domain: str
+    whose: str | None
     amount: Money
     outcome: tuple[str, str]
     applied_at: datetime
@@ -173,9 +177,15 @@ class OtherRefund:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who the customer is, and the newest of what they bought and applied for besides this."""
+    """Who the customer is, and the newest of what they bought and applied for besides this.
+
+    Where the certificate is an ``organisation``'s, what all of its members bought and applied for. ``shown`` is the
+    name with it.
+    """
 
     account: Account
+    organisation: str | None
+    shown: str
     certificates: list[OtherCertificate]
     certificate_count: int
     refunds: list[OtherRefund]
@@ -202,27 +212,40 @@ EARLIER_WORDS = {
 
 
 def customer_of(session: Session, file: File) -> Customer:
-    """Who the customer is, and what they bought and had refunded besides this."""
-    customer_id, here = file.certificate.customer_id, file.refund.id if file.refund else ""
+    """Who the customer is, and what they or their organisation bought and had refunded besides this."""
+    certificate, here = file.certificate, file.refund.id if file.refund else ""
+    account = session.exec(select(Account).where(Account.id == certificate.customer_id)).one()
+    organisation = organisation_name(session, certificate.holder_id)
     outcomes = session.exec(
         select(Refund.outcome, func.count())
-        .where(Refund.customer_id == customer_id, Refund.id != here)
+        .where(_same(Refund, certificate, organisation), Refund.id != here)
         .group_by(col(Refund.outcome))
     ).all()
     counts = {Outcome(outcome): count for outcome, count in outcomes}
     certificates = session.exec(
         select(func.count())
         .select_from(Certificate)
-        .where(Certificate.customer_id == customer_id, Certificate.id != file.certificate.id)
+        .where(_same(Certificate, certificate, organisation), Certificate.id != certificate.id)
     ).one()
     return Customer(
-        account=session.exec(select(Account).where(Account.id == customer_id)).one(),
-        certificates=_other_certificates(session, file.certificate),
+        account=account,
+        organisation=organisation,
+        shown=customer_words(account.name, organisation),
+        certificates=_other_certificates(session, certificate, organisation),
         certificate_count=certificates,
-        refunds=_other_refunds(session, customer_id, here),
+        refunds=_other_refunds(session, certificate, organisation, here),
         refund_count=sum(counts.values()),
         earlier=earlier_words(counts),
     )
+
+
+def _same(
+    table: type[Certificate] | type[Refund], here: Certificate, organisation: str | None
+) -> sa.ColumnElement[bool]:
+    """What belongs to the same organisation, or to the same customer where it is no organisation's."""
+    if organisation is None:
+        return col(table.customer_id) == here.customer_id
+    return col(table.holder_id) == here.holder_id
 
 
 def earlier_words(counts: dict[Outcome, int]) -> str:
@@ -231,11 +254,12 @@ def earlier_words(counts: dict[Outcome, int]) -> str:
     return words().show(told) or _("None")
 
 
-def _other_certificates(session: Session, certificate: Certificate) -> list[OtherCertificate]:
+def _other_certificates(session: Session, certificate: Certificate, organisation: str | None) -> list[OtherCertificate]:
     found = session.exec(
-        select(Certificate, Purchase.product_name)
+        select(Certificate, Purchase.product_name, Account.name)
         .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
-        .where(Certificate.customer_id == certificate.customer_id, Certificate.id != certificate.id)
+        .join(Account, col(Account.id) == Certificate.customer_id)
+        .where(_same(Certificate, certificate, organisation), Certificate.id != certificate.id)
         .order_by(col(Certificate.created_at).desc(), col(Certificate.id).desc())
         .limit(SHOWN)
         # Requests and chains are long, and no line shows them.
@@ -244,20 +268,24 @@ def _other_certificates(session: Session, certificate: Certificate) -> list[Othe
     return [
         OtherCertificate(
             display_name(other.domain),
+            name if organisation else None,
             product_words(product),
             State(other.state),
             other.created_at,
             url_for("review.item", certificate_id=other.id),
         )
-        for other, product in found
+        for other, product, name in found
     ]
 
 
-def _other_refunds(session: Session, customer_id: str, here: str) -> list[OtherRefund]:
+def _other_refunds(
+    session: Session, certificate: Certificate, organisation: str | None, here: str
+) -> list[OtherRefund]:
     found = session.exec(
-        select(Refund, Certificate.domain)
+        select(Refund, Certificate.domain, Account.name)
         .join(Certificate, col(Certificate.id) == Refund.certificate_id)
-        .where(Refund.customer_id == customer_id, Refund.id != here)
+        .join(Account, col(Account.id) == Refund.customer_id)
+        .where(_same(Refund, certificate, organisation), Refund.id != here)
         .order_by(col(Refund.applied_at).desc(), col(Refund.id).desc())
         .limit(SHOWN)
     ).all()
@@ -265,12 +293,13 @@ def _other_refunds(session: Session, customer_id: str, here: str) -> list[OtherR
         OtherRefund(
             refund.number,
             display_name(domain),
+            name if organisation else None,
             refund.amount,
             (_(OUTCOME_WORDS[Outcome(refund.outcome)][0]), OUTCOME_WORDS[Outcome(refund.outcome)][1]),
             refund.applied_at,
             url_for("refunds.details", refund_id=refund.id),
         )
-        for refund, domain in found
+        for refund, domain, name in found
     ]
 
 

@@ -199,7 +199,7 @@ def _planned(session: Session, act: Act, one: Chosen, file: File) -> Planned:
         domain=display_name(certificate.domain),
         url=url_for("review.item", certificate_id=certificate.id),
         kind=kind,
-        customer=customer_name(session, file),
+        customer=customer_name(session, file, account()),
         amount=refund.amount if refund else file.purchase.paid,
         goes=why is None and not is_claimed,
         is_claimed=is_claimed,

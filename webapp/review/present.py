@@ -182,7 +182,7 @@ def _row(item: QueueItem, claim: ReviewClaim | None, viewer: Account, now: datet
         url=url_for("review.item", certificate_id=certificate.id),
         domain=display_name(certificate.domain),
         kind=" · ".join([*kind, product_words(purchase.product_name)]),
-        applicant=_("You") if certificate.customer_id == viewer.id else item.customer_name,
+        applicant=_("You") if certificate.customer_id == viewer.id else item.customer,
         amount=refund.amount if refund else purchase.paid,
         since=item.waiting.since,
         due_at=due_at,

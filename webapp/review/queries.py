@@ -17,6 +17,8 @@ from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, Purchase
 from webapp.certificates.search import Search
 from webapp.desk import File
+from webapp.organisations.models import Organisation
+from webapp.organisations.naming import OF_CERTIFICATE, customer_words, is_of_named
 from webapp.refunds.models import Refund, RefundApproval
 from webapp.wording import Vocabulary
 
@@ -50,11 +52,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """One case with what its row tells."""
+    """One case with what its row tells. ``customer`` names the organisation as well, where it is an organisation's."""
 
     waiting: Waiting
     file: File
-    customer_name: str
+    customer: str
 
 
 def waiting(session: Session, policy: RefundPolicy, search: Search | None = None) -> list[Waiting]:
@@ -86,17 +88,16 @@ def waiting(session: Session, policy: RefundPolicy, search: Search | None = None
 
 
 def _matches(search: Search | None) -> sa.ColumnElement[bool]:
-    """Domain, order, refund or customer: whatever a reviewer was told on the telephone."""
+    """Domain, order, refund, customer or organisation: whatever a reviewer was told on the telephone."""
     if search is None or not search.text:
         return sa.true()
     text = search.text
     order = sa.select(col(Purchase.id)).where(col(Purchase.number).icontains(text, autoescape=True))
-    names = sa.or_(*(one.icontains(text, autoescape=True) for one in (col(Account.name), col(Account.email))))
     return sa.or_(
         col(Certificate.domain).contains(search.needle, autoescape=True),
         col(Refund.number).icontains(text, autoescape=True),
         col(Certificate.purchase_id).in_(order),
-        col(Certificate.customer_id).in_(sa.select(col(Account.id)).where(names)),
+        is_of_named(text),
     )
 
 
@@ -120,9 +121,10 @@ def items(session: Session, wanted: Sequence[Waiting]) -> list[QueueItem]:
     """The papers of these cases, in their order. What was decided in the meantime is left out."""
     keys = [one.certificate_id for one in wanted]
     found = session.exec(
-        select(Certificate, Purchase, Account.name)
+        select(Certificate, Purchase, Account.name, Organisation.name)
         .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
         .join(Account, col(Account.id) == Certificate.customer_id)
+        .outerjoin(Organisation, OF_CERTIFICATE)
         .where(col(Certificate.id).in_(keys), col(Certificate.state).in_(tuple(KINDS)))
         .options(*(defer(cast(QueryableAttribute[Any], one)) for one in (Certificate.csr_pem, Certificate.chain_pem)))
     ).all()
@@ -136,8 +138,8 @@ def items(session: Session, wanted: Sequence[Waiting]) -> list[QueueItem]:
         select(RefundApproval).where(col(RefundApproval.refund_id).in_([one.id for one in refunds.values()]))
     ).all()
     rows = {}
-    for certificate, purchase, name in found:
+    for certificate, purchase, name, organisation in found:
         refund = refunds.get(certificate.id)
         given = tuple(one for one in approvals if refund and (one.refund_id, one.round) == (refund.id, refund.round))
-        rows[certificate.id] = (File(certificate, purchase, refund, given), name)
+        rows[certificate.id] = (File(certificate, purchase, refund, given), customer_words(name, organisation))
     return [QueueItem(one, *rows[one.certificate_id]) for one in wanted if one.certificate_id in rows]
