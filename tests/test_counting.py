@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from filled import fill
 from pages import link
+from postgres import owning
 from shop import Page, Shop
 
 from certlifecycle import State
@@ -118,7 +119,10 @@ def planned(postgres_url: str, open_shop: Callable[..., Shop]) -> Shop:
     """A shop on PostgreSQL whose planner knows how many certificates there are."""
     shop = open_shop(postgres_url)
     fill(shop, MOST + 1)
-    with shop.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with (
+        owning(shop.database) as engine,
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
         connection.exec_driver_sql("VACUUM ANALYZE certificate, purchase")
     return shop
 
