@@ -184,7 +184,7 @@ class Shop:
     visitor: Visitor | None = None
 
     def __post_init__(self) -> None:
-        with_keys_of_before(self.settings, self.clock.now)
+        with_keys_of_before(self.settings, self.clock())
         self.parts: Parts = assemble(self.settings, self.clock, visitor=self.visitor)
         share_statements(self.parts.database)
         self._app: Flask | None = None
