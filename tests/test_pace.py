@@ -1,11 +1,16 @@
 """Whoever asks for more than anybody can read is slowed down, told so in words, and nobody else is."""
 
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from job_support import by
+from limits import RateLimitItemPerMinute
 from shop import Shop
 
+from webapp.accounts.limits import Counter, Limit
 from webapp.errors import TooOften
 from webapp.jobs.book import WITHIN
 from webapp.jobs.exports import start_export
@@ -63,3 +68,22 @@ def test_only_so_many_jobs_are_begun_within_an_hour(shop: Shop) -> None:
     assert export(shop, "2") == begun[2]
     shop.clock.advance(seconds=WITHIN.total_seconds())
     assert export(shop, "3") not in begun
+
+
+def test_those_who_are_counted_at_the_same_instant_are_all_counted(request: pytest.FixtureRequest) -> None:
+    """Often enough, and in turns short enough, that one of them meets the thread that clears the store as it begins."""
+    turns = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(turns))
+    sys.setswitchinterval(1e-6)
+    counter, limit = Counter("memory://"), Limit(RateLimitItemPerMinute(4000), "requests")
+    start = Barrier(8, timeout=60)
+
+    def ask() -> None:
+        start.wait()
+        for _request in range(500):
+            assert counter.count(limit)
+
+    with ThreadPoolExecutor(8) as threads:
+        for one in [threads.submit(ask) for _thread in range(8)]:
+            one.result()
+    assert not counter.count(limit)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TypeVar, cast
 
 from flask import current_app
@@ -42,10 +43,15 @@ class Counter:
     """
 
     def __init__(self, uri: str) -> None:
-        timeouts = {} if uri.startswith("memory:") else {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-        shared = storage_from_string(uri, wrap_exceptions=True, **timeouts)
-        self._shared = FixedWindowRateLimiter(cast(MemoryStorage, shared))
         self._own = FixedWindowRateLimiter(MemoryStorage())
+        # The library's store in memory clears itself in a thread that it starts as it counts. Two who count at the same
+        # instant would start one such thread twice, and the second of them would fail.
+        self._busy = Lock()
+        self._shared: FixedWindowRateLimiter | None = None
+        if not uri.startswith("memory:"):
+            patience = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+            shared = storage_from_string(uri, wrap_exceptions=True, **patience)
+            self._shared = FixedWindowRateLimiter(cast(MemoryStorage, shared))
 
     def has_room(self, limit: Limit) -> bool:
         """Whether one more would fit."""
@@ -64,10 +70,14 @@ class Counter:
         return self._ask(lambda counter: counter.get_window_stats(limit.item, limit.key).reset_time)
 
     def _ask(self, ask: Callable[[FixedWindowRateLimiter], T]) -> T:
-        try:
-            return ask(self._shared)
-        except StorageError as away:
-            log.warning("Failures to sign in, and requests, are counted in this process alone: %s", away.storage_error)
+        if self._shared is not None:
+            try:
+                return ask(self._shared)
+            except StorageError as away:
+                log.warning(
+                    "Failures to sign in, and requests, are counted in this process alone: %s", away.storage_error
+                )
+        with self._busy:
             return ask(self._own)
 
 
