@@ -175,7 +175,7 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
     # A SQLAlchemy address; the default is one SQLite file.
     database_url = _database_url(text("DATABASE_URL", f"sqlite:///{data_dir / 'desk.sqlite3'}"))
     # On PostgreSQL the account that owns the tables, where it is another one; only the release step uses it.
-    database_owner_url = text("DATABASE_OWNER_URL", "") and _owner_url(text("DATABASE_OWNER_URL", ""), database_url)
+    database_owner_url = _owner_url(text("DATABASE_OWNER_URL", ""), database_url)
     # The key that signs cookies, forms and live tickets. Every process of one desk needs the same.
     secret_key = text("SECRET_KEY", "")
     try:
@@ -185,6 +185,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
     except OSError as wrong:
         raise SettingError(f"DATA_DIR: {data_dir} cannot be used ({wrong.strerror})") from None
 
+    # Shows the demo sign-ins on the sign-in page.
+    demo = whole("DEMO", 0, 0, 1) == 1
     # Whether the worker looks for itself if a domain is the customer's; without it reviewers alone verify.
     domain_control = text("DOMAIN_CONTROL", "on") == "on"
     # The DNS resolvers that are asked, as addresses with or without port; none means those of the machine.
@@ -249,19 +251,18 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         history_heads=Path(text("HISTORY_HEADS", str(data_dir / "history-heads"))),
         # A worker's stable name: after a restart it takes up its own unfinished work.
         executor_id=text("EXECUTOR_ID", "worker-1"),
-        # Shows the demo sign-ins on the sign-in page.
-        demo=whole("DEMO", 0, 0, 1) == 1,
+        demo=demo,
         # The file with the records of the demo's own DNS; set by whoever starts that.
         demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
         # Serves the page with every component in every state, which is for whoever designs pages.
-        style_guide=text("STYLE_GUIDE", "on" if text("DEMO", "0") == "1" else "off") == "on",
+        style_guide=text("STYLE_GUIDE", "on" if demo else "off") == "on",
         # How many pages one account may ask for within a minute, and how many jobs it may begin within an hour.
         request_limit=whole("REQUEST_LIMIT", 600, 10, 1_000_000),
         job_limit=whole("JOB_LIMIT", 100, 1, 1_000_000),
         # How the processes write their logs.
         log_format=_log_format(text("LOG_FORMAT", LogFormat.TEXT)),
         # SECOND_FACTOR and SIGN_IN_LIMIT_…: who needs a second factor, and how often a sign-in may fail.
-        sign_in=_sign_in(environ, demo=text("DEMO", "0") == "1"),
+        sign_in=_sign_in(environ, demo=demo),
         # For how long what is known about people is kept. Reminders and notifications are told apart by what was
         # before, so some of it has to stay for a while.
         retention=RetentionSettings(
@@ -357,6 +358,8 @@ def _database_url(value: str, name: str = "DATABASE_URL") -> str:
 
 
 def _owner_url(value: str, database_url: str) -> str:
+    if not value:
+        return ""
     owner, serving = make_url(_database_url(value, "DATABASE_OWNER_URL")), make_url(database_url)
     if "sqlite" in (owner.get_backend_name(), serving.get_backend_name()):
         raise SettingError("DATABASE_OWNER_URL is for PostgreSQL: whoever has the file of SQLite owns it")
@@ -370,7 +373,7 @@ def _owner_url(value: str, database_url: str) -> str:
 def _is_elsewhere(address: URL) -> bool:
     """Whether a database is reached over a network; without a host, or with a path, it is a socket of this machine."""
     host = address.host or str(address.query.get("host", ""))
-    return bool(host) and not host.startswith("/") and not is_this_machine(host)
+    return bool(host) and not host.startswith("/") and not is_this_machine(host.casefold())
 
 
 def _mail(environ: Mapping[str, str], *, shop_name: str, public_url: str, data_dir: Path) -> MailSettings:

@@ -4,10 +4,8 @@ from ipaddress import ip_address
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host's name or address is the machine's own. Other names are not looked up: they may change."""
-    if host.casefold().rstrip(".") == "localhost":
-        return True
+    """Whether a host's name can only mean this machine. Other names are not looked up: they may change."""
     try:
-        return ip_address(host.strip("[]")).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host == "localhost"

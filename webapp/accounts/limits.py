@@ -32,6 +32,8 @@ LINKS = 3
 
 @dataclass(frozen=True, slots=True)
 class Limit:
+    """How many of what is named by ``key`` fit into how much time."""
+
     item: RateLimitItem
     key: str
 

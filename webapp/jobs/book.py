@@ -129,12 +129,14 @@ class Jobs:
 
     def _keep_pace(self, session: Session, owner: str, now: datetime) -> None:
         own = select(Job.created_at).where(Job.owner_id == owner, col(Job.created_at) > now - WITHIN)
-        begun = session.exec(own.order_by(col(Job.created_at).desc()).limit(self.most)).all()
-        if len(begun) == self.most:
+        newest_first = own.order_by(col(Job.created_at).desc())
+        # Of as many as fit the one that will make room first.
+        first = session.exec(newest_first.offset(self.most - 1).limit(1)).first()
+        if first is not None:
             raise TooOften(
                 _("You have begun {most} jobs within an hour, and more are not taken.", most=self.most),
                 _("This one was not begun. Wait, or ask for several things in one job."),
-                math.ceil((begun[-1] + WITHIN - now).total_seconds()),
+                math.ceil((first + WITHIN - now).total_seconds()),
             )
 
     def stop(self, job_id: str, by: By) -> bool:

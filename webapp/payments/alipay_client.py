@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from webapp.loopback import is_this_machine
 from webapp.payments.alipay_protocol import (
     Malformed,
     NotSigned,
@@ -70,14 +70,6 @@ def by_either_key(settings: AlipaySettings, check: Callable[[RSAPublicKey], T]) 
         if settings.former_alipay_key is None:
             raise
         return check(settings.former_alipay_key)
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host's name can only mean this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def make_http() -> httpx.Client:

@@ -13,7 +13,6 @@ from webapp.accounts.settings import Entrance
 from webapp.audit.models import AuditKind
 from webapp.audit.record import record
 from webapp.config import Settings
-from webapp.db import Database
 from webapp.desk import By, Desk
 from webapp.errors import DeskError, Forbidden
 from webapp.people.changing import person
@@ -29,12 +28,6 @@ class NothingToTakeOff(DeskError):
 def can_come_back(settings: Settings) -> bool:
     """Whether anybody without a passkey can sign in here at all."""
     return bool(settings.sign_in.entrances & {Entrance.PASSWORD, Entrance.OIDC})
-
-
-def has_second_factor(database: Database, account_id: str) -> bool:
-    """Whether there is anything to take off."""
-    with database.reading() as session:
-        return factors.has_any(session, account_id)
 
 
 def take_off(desk: Desk, settings: Settings, by: By, account_id: str, reason: str) -> Account:

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from certlifecycle import Role
 from webapp.access import account, by, only, parts
-from webapp.accounts import proving
+from webapp.accounts import factors, proving
 from webapp.accounts.addresses import with_address
 from webapp.accounts.proving import Proof
 from webapp.htmx import go_to
@@ -93,10 +93,10 @@ def _lost_page(account_id: str, form: LettingInForm, proof: Proof | None = None)
 def _page(account_id: str, form: StandingForm, *, proof: Proof | None = None, trouble: str | None = None) -> str:
     with parts().database.reading() as session:
         who = changing.person(session, account_id)
+        is_you = who.id == account().id
+        can_be_let_in = not is_you and factors.has_any(session, who.id)
     if trouble is not None:
         # The next try is made from what is shown now.
         form.was.data = str(Standing.of(who))
-    is_you = who.id == account().id
-    can_be_let_in = not is_you and letting_in.has_second_factor(parts().database, who.id)
     context = {"proof": proof, "trouble": trouble, "is_you": is_you, "has_second_factor": can_be_let_in}
     return render_template("people/person.html", who=who, form=form, **context)
