@@ -64,6 +64,7 @@ class Order:
 
 
 WITHIN = timedelta(hours=1)
+"""For how long a job that somebody began counts among those that they may begin."""
 
 
 class Jobs:

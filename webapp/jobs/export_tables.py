@@ -15,6 +15,7 @@ from certlifecycle import REVIEWERS, Money, Role, State
 from webapp.accounts.models import Account
 from webapp.certificates.models import Certificate, History, Purchase
 from webapp.organisations.models import Organisation
+from webapp.organisations.naming import OF_CERTIFICATE
 from webapp.refunds.models import Outcome, Refund
 
 Element = sa.ColumnElement[Any]
@@ -89,7 +90,7 @@ _certificate: sa.FromClause = (
     sa.inspect(Certificate)
     .local_table.join(sa.inspect(Purchase).local_table, col(Purchase.id) == Certificate.purchase_id)
     .join(sa.inspect(Account).local_table, col(Account.id) == Certificate.customer_id)
-    .outerjoin(sa.inspect(Organisation).local_table, col(Organisation.id) == Certificate.holder_id)
+    .outerjoin(sa.inspect(Organisation).local_table, OF_CERTIFICATE)
 )
 _refund: sa.FromClause = (
     sa.inspect(Refund)
