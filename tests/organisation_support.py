@@ -57,14 +57,21 @@ def act(shop: Shop, deed: Callable[..., object], who: Account, *what: object, **
 
 
 def post(shop: Shop) -> list[EmailMessage]:
-    """Let the worker's post office work and open every mail to somebody without an account, the newest last."""
+    """Let the worker's post office work and take out the mails to people without an account that came since.
+
+    Mails of one instant leave in no order, and neither do files of one instant have one.
+    """
     settings = replace(shop.settings.mail, folder=shop.settings.data_dir / "mail")
     office = open_office(shop.parts, settings)
     office.work()
-    paths = sorted(settings.folder.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)
-    mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
-    # Whoever has an account is written to by name.
-    return [mail for mail in mails if "<" not in mail["To"]]
+    mails = []
+    for path in settings.folder.glob("*.eml"):
+        mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+        # Whoever has an account is written to by name.
+        if "<" not in mail["To"]:
+            mails.append(mail)
+            path.unlink()
+    return mails
 
 
 def link_in(message: EmailMessage) -> str:
