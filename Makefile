@@ -9,6 +9,7 @@
 # make lock       requirements.lock: what a deployment installs, each file by its hash
 # make licences   LICENCES.md: under which licence each of them comes
 # make sbom       sbom.json: the same for machines (CycloneDX)
+# make audit      asks PyPI whether any of them has a known weakness, and fails if so
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 # One more than two cores: the tests start databases, browsers and servers of their own, and often wait for them.
 TEST_PROCESSES ?= 3
 
-.PHONY: run test check messages format bench lighthouse screenshots fuzz lock licences sbom clean
+.PHONY: run test check messages format bench lighthouse screenshots fuzz lock licences sbom audit clean
 
 run: $(VENV)/.console
 	@$(BIN)/python -m webapp.serve --demo
@@ -60,6 +61,9 @@ licences: $(VENV)/.supply
 sbom: $(VENV)/.supply
 	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
 		--output-format JSON --output-file sbom.json
+
+audit: $(VENV)/.supply
+	@$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'

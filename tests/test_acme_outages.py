@@ -66,7 +66,7 @@ def test_while_a_customer_is_waited_for_nobody_notices_that_the_server_is_gone(d
 def test_a_server_that_never_answers_is_given_up_after_a_while(own_pebble, sqlite_url, tmp_path):
     engine = open_database(sqlite_url)
     desk = Desk(engine, tmp_path, own_pebble, HandClock())
-    authority = desk.authority(answer_seconds=0.3)
+    authority = desk.authority(answer_seconds=1.5)
     ref = authority.submit("order 1", csr_for(WWW), [WWW], 90)
     with own_pebble.silent(), pytest.raises(AuthorityUnavailable, match="does not answer"):
         authority.advance(ref)

@@ -79,8 +79,8 @@ def gateway(connect: Connect) -> AlipayGateway:
 
 @pytest.fixture
 def hasty(connect: Connect) -> AlipayGateway:
-    """A desk that does not wait long."""
-    return connect(seconds=0.4)
+    """A desk that does not wait long: less than a late answer takes, and longer than a busy machine needs."""
+    return connect(seconds=1.5)
 
 
 def order(provider: Provider, minor: int = 26800, paid: int | None = None) -> PayoutOrder:
@@ -219,27 +219,30 @@ UNANSWERED = [
     (Fault.TWICE, Succeeded, 1),
     (Fault.SILENT_CHANGE, Succeeded, 1),
 ]
+SLOW = {Fault.LATE, Fault.DRIP}
 
 
 @pytest.mark.parametrize(("fault", "kind", "paid"), UNANSWERED)
 def test_what_an_answer_means(
-    hasty: AlipayGateway, provider: Provider, fault: Fault, kind: type[Answer], paid: int
+    gateway: AlipayGateway, hasty: AlipayGateway, provider: Provider, fault: Fault, kind: type[Answer], paid: int
 ) -> None:
     wanted = order(provider)
     provider.books.plan(wanted.refund_no, fault)
-    assert isinstance(hasty.refund(wanted), kind)
+    assert isinstance((hasty if fault in SLOW else gateway).refund(wanted), kind)
     assert provider.books.paid(wanted.refund_no) == [26800] * paid
     # What really happened is for the query to say, and the same order sent again comes to the same.
-    assert isinstance(hasty.query(wanted), Succeeded if paid else Unheard)
-    assert isinstance(hasty.refund(wanted), Succeeded)
+    assert isinstance(gateway.query(wanted), Succeeded if paid else Unheard)
+    assert isinstance(gateway.refund(wanted), Succeeded)
     assert provider.books.paid(wanted.refund_no) == [26800]
 
 
 @pytest.mark.parametrize("fault", [one for one, kind, _ in UNANSWERED if kind is Unknown])
-def test_a_query_that_is_not_answered_leaves_it_unknown(hasty: AlipayGateway, provider: Provider, fault: Fault) -> None:
+def test_a_query_that_is_not_answered_leaves_it_unknown(
+    gateway: AlipayGateway, hasty: AlipayGateway, provider: Provider, fault: Fault
+) -> None:
     wanted = order(provider)
     provider.books.plan(wanted.refund_no, fault, method="query")
-    assert isinstance(hasty.query(wanted), Unknown)
+    assert isinstance((hasty if fault in SLOW else gateway).query(wanted), Unknown)
 
 
 def test_money_that_moved_without_being_confirmed_yet_is_pending(gateway: AlipayGateway, provider: Provider) -> None:
@@ -266,8 +269,8 @@ def test_an_answer_that_comes_drop_by_drop_is_not_waited_for(hasty: AlipayGatewa
     provider.books.plan(wanted.refund_no, Fault.DRIP)
     begun = time.monotonic()
     answer = hasty.refund(wanted)
-    assert answer == Unknown("Alipay's answer took longer than 0.4 seconds.")
-    assert time.monotonic() - begun < provider.late_seconds / 2
+    assert answer == Unknown("Alipay's answer took longer than 1.5 seconds.")
+    assert time.monotonic() - begun < provider.late_seconds
 
 
 @pytest.mark.parametrize("fault", [Fault.DROP, Fault.RESET])

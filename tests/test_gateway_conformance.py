@@ -39,7 +39,7 @@ PRICE = 26800
 def outside(any_shop: Shop, tmp_path: Path) -> Iterator[OutsideShop]:
     with (
         Provider(any_shop.clock) as provider,
-        OutsideShop(any_shop, provider, tmp_path / "bank", seconds=0.5) as opened,
+        OutsideShop(any_shop, provider, tmp_path / "bank", seconds=1.5) as opened,
     ):
         yield opened
 

@@ -1,7 +1,13 @@
 """What a deployment installs: named by version and hash, as the project asks for it, under licences that are listed."""
 
+import json
 import re
+import subprocess
+import sys
+import threading
 import tomllib
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from packaging.requirements import Requirement
@@ -51,3 +57,74 @@ def test_security_says_where_to_write_and_what_is_supported() -> None:
     text = (ROOT / "SECURITY.md").read_text("utf-8")
     for what in ("security@example.com", "## What is supported", "--require-hashes"):
         assert what in text
+
+
+Audit = Callable[[], "subprocess.CompletedProcess[str]"]
+
+
+class Weaknesses(ThreadingHTTPServer):
+    """Answers as the OSV database does (https://google.github.io/osv.dev/post-v1-query/)."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, object]] = {}
+        self.asked: dict[str, Version] = {}
+        super().__init__(("127.0.0.1", 0), _Answering)
+
+
+class _Answering(BaseHTTPRequestHandler):
+    server: Weaknesses
+
+    def do_POST(self) -> None:
+        query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = query["package"]["name"]
+        self.server.asked[canonicalize_name(name)] = Version(query["version"])
+        known = self.server.known.get(name)
+        body = json.dumps({"vulns": [known]} if known else {}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture
+def weaknesses() -> Iterator[Weaknesses]:
+    with Weaknesses() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def audit(weaknesses: Weaknesses) -> Audit:
+    """``make audit``, with another database of weaknesses than PyPI's."""
+    other = f"ARGS=--vulnerability-service osv --osv-url http://127.0.0.1:{weaknesses.server_port}/v1/query"
+    # What it installs first is a part of what the tests need.
+    command = ["make", f"--old-file={sys.prefix}/.supply", f"VENV={sys.prefix}", "audit", other]
+    return lambda: subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_a_known_weakness_of_anything_locked_fails_the_audit(audit: Audit, weaknesses: Weaknesses) -> None:
+    done = audit()
+    assert done.returncode == 0, done.stderr
+    # Those that a marker keeps off this kind of machine are not installed on it.
+    conditional = {canonicalize_name(name) for name, _version, rest in ENTRIES if ";" in rest.splitlines()[0]}
+    assert set(LOCKED) - conditional <= set(weaknesses.asked)
+    locked = {(canonicalize_name(name), Version(version)) for name, version, _rest in ENTRIES}
+    assert set(weaknesses.asked.items()) <= locked
+
+    fixed = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99.1"}]}
+    weaknesses.known["flask"] = {
+        "id": "PYSEC-0000-1",
+        "summary": "An example.",
+        "details": "An example.",
+        "affected": [{"package": {"name": "flask", "ecosystem": "PyPI"}, "ranges": [fixed]}],
+    }
+    done = audit()
+    assert done.returncode != 0
+    assert re.search(r"^flask +\S+ +PYSEC-0000-1 +99\.1$", done.stdout, re.MULTILINE), done.stdout

@@ -133,21 +133,21 @@ def check(session: Session, account_id: str, typed: str, settings: Settings, now
 
 
 def _accept(session: Session, row: Authenticator, code: str, settings: Settings, now: datetime) -> bool:
-    """Whether a code fits now, or a step before or after; each step's code is taken once (RFC 6238, 5.2)."""
+    """Whether this is the code of these thirty seconds, the first time that it is typed.
+
+    RFC 6238, 5.2 would let a step before or after pass; a code is good for thirty seconds and not more (ASVS 5.0,
+    6.5.5), which asks for clocks that are right.
+    """
     secret = unseal(settings.secret_keys, row.account_id, row.sealed_secret)
     if secret is None:
         return False
-    totp = _totp(secret)
-    present = int(now.timestamp()) // SECONDS
+    step = int(now.timestamp()) // SECONDS
     given = "".join(code.split()).encode("utf-8", "replace")
-    steps = [
-        step for step in (present - 1, present, present + 1) if compare_digest(totp.generate(step * SECONDS), given)
-    ]
-    if not steps:
+    if not compare_digest(_totp(secret).generate(step * SECONDS), given):
         return False
     # Of two who send the same code at the same instant one finds the step used up.
-    unused = (col(Authenticator.account_id) == row.account_id, col(Authenticator.last_step) < steps[0])
-    return rows_changed(session.exec(update(Authenticator).where(*unused).values(last_step=steps[0]))) == 1
+    unused = (col(Authenticator.account_id) == row.account_id, col(Authenticator.last_step) < step)
+    return rows_changed(session.exec(update(Authenticator).where(*unused).values(last_step=step))) == 1
 
 
 def _totp(secret: bytes) -> TOTP:

@@ -27,7 +27,10 @@ from webapp.wording import _
 
 blueprint = Blueprint("accounts", __name__)
 
-NO_SUCH_CODE = phrase("This is not a code that fits now. Wait for the next one and type that.")
+NO_SUCH_CODE = phrase(
+    "This is not a code that fits now: one of the app counts as long as it is shown. Wait for the next one and type "
+    "that. If it is refused as well, check that the device’s clock is right."
+)
 
 Refused = tuple[str, int] | tuple[str, int, dict[str, str]]
 
