@@ -161,7 +161,7 @@ def live_request(data: bytes) -> None:
         return
     assert head.last_event_id >= 0
     with suppress(TicketRefused):
-        read_ticket("secret", head.query.get("ticket", ""), 60)
+        read_ticket("secret", head.bearer, 60)
 
 
 TARGETS: dict[str, Target] = {

@@ -221,7 +221,8 @@ class Stream:
         cls, port: int, ticket: str, *, last_event_id: int | None = None, origin: str | None = None
     ) -> "Stream":
         """Ask for a stream and read the head of the answer."""
-        fields = [f"GET /live?ticket={ticket} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: text/event-stream"]
+        fields = ["GET /live HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: text/event-stream"]
+        fields.append(f"Authorization: Bearer {ticket}")
         if last_event_id is not None:
             fields.append(f"Last-Event-ID: {last_event_id}")
         if origin is not None:

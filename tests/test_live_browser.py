@@ -68,9 +68,8 @@ class Desk(ThreadingHTTPServer):
             count, last = connection.execute(query, (certificate,)).fetchone()
         return count, last
 
-    def live_url(self) -> str:
-        token = ticket(session_key=ALICE, since=self.count()[1])
-        return f"http://127.0.0.1:{self.live_port}/live?ticket={token}"
+    def ticket(self) -> str:
+        return ticket(session_key=ALICE, since=self.count()[1])
 
     def fragment(self, certificate: str) -> str:
         count = self.count(certificate)[0]
@@ -95,7 +94,8 @@ class Desk(ThreadingHTTPServer):
         return f"""<!doctype html><html lang="en"><head><title>desk</title><meta name="htmx-config" content='{config}'>
             <script src="/vendor/htmx.min.js" defer></script><script src="/vendor/htmx-ext-sse.js" defer></script>
             <script src="/live.js" defer></script></head>
-            <body hx-ext="sse" sse-connect="{self.live_url()}" data-live-ticket="/ticket" data-live-poll="{self.poll}">
+            <body hx-ext="sse" sse-connect="http://127.0.0.1:{self.live_port}/live" data-live-ticket="{self.ticket()}"
+              data-live-renew="/ticket" data-live-poll="{self.poll}">
             <div id="messages"></div>
             <main id="main">{self.fragment("c1")}{self.fragment("c2")}{self.everything()}</main>
             <button hx-get="/more" hx-target="#main" hx-swap="beforeend">more certificates</button>
@@ -124,7 +124,7 @@ class Answer(BaseHTTPRequestHandler):
             self.send((STATIC / self.path.lstrip("/")).read_text("utf-8"), kind="text/javascript")
         elif self.path == "/ticket":
             if desk.signed_in:
-                self.send(json.dumps({"url": desk.live_url()}), kind="application/json")
+                self.send(json.dumps({"ticket": desk.ticket()}), kind="application/json")
             else:
                 self.send("", HTTPStatus.UNAUTHORIZED)
         elif self.path == "/fragment/list":

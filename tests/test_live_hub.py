@@ -212,13 +212,43 @@ def test_every_answer_says_that_it_is_nothing_but_text(tmp_path: Path) -> None:
     play(scenario())
 
 
+def test_a_ticket_in_the_address_opens_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with hub_at(url) as port:
+            address = f"/live?ticket={ticket()}"
+            assert (await Stream.ask(port, f"GET {address} HTTP/1.1\r\n\r\n".encode())).status == 403
+            shown = f"GET {address} HTTP/1.1\r\nAuthorization: bearer  {ticket()}\r\n\r\n".encode()
+            assert (await Stream.ask(port, shown)).status == 200
+
+    url = make_sqlite(tmp_path / "desk.sqlite3")
+    play(scenario())
+
+
+def test_a_browser_may_ask_first_what_a_page_may_send(tmp_path: Path) -> None:
+    def asked(origin: str) -> bytes:
+        return f"OPTIONS /live HTTP/1.1\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: GET\r\n\r\n".encode()
+
+    async def scenario() -> None:
+        async with hub_at(url) as port:
+            own = await Stream.ask(port, asked(ORIGIN))
+            assert own.status == 200
+            assert own.headers["access-control-allow-origin"] == ORIGIN
+            assert own.headers["access-control-allow-headers"] == "Authorization, Last-Event-ID"
+            assert own.headers["access-control-allow-methods"] == "GET"
+            stranger = await Stream.ask(port, asked("https://example.com"))
+            assert stranger.status == 403
+            assert not [name for name in stranger.headers if name.startswith("access-control")]
+
+    url = make_sqlite(tmp_path / "desk.sqlite3")
+    play(scenario())
+
+
 def test_only_the_consoles_origin_may_read_a_stream(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with hub_at(url) as port:
             own = await Stream.open(port, ticket(), origin=ORIGIN)
             assert own.status == 200
             assert own.headers["access-control-allow-origin"] == ORIGIN
-            assert own.headers["access-control-allow-credentials"] == "true"
             assert own.headers["vary"] == "Origin"
             assert own.headers["content-type"] == "text/event-stream"
             assert own.headers["cache-control"] == "no-store"
@@ -272,7 +302,8 @@ def test_a_reader_who_does_not_keep_up_is_dropped_and_the_others_are_told(tmp_pa
         async with hub_at(url, buffer=16_384) as port:
             with socket.create_connection(("127.0.0.1", port)) as slow:
                 slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                slow.sendall(f"GET /live?ticket={ticket(BOB, topics=('review',))} HTTP/1.1\r\n\r\n".encode())
+                shown = ticket(BOB, topics=("review",))
+                slow.sendall(f"GET /live HTTP/1.1\r\nAuthorization: Bearer {shown}\r\n\r\n".encode())
                 await until_viewers(port, 1)
                 quick = await Stream.open(port, ticket())
                 last = await asyncio.to_thread(writer.change, "c1", ALICE, 5000)
@@ -292,7 +323,9 @@ def test_a_reader_who_does_not_keep_up_is_dropped_and_the_others_are_told(tmp_pa
         (b"GET /elsewhere HTTP/1.1\r\n\r\n", 404),
         (b"POST /live HTTP/1.1\r\n\r\n", 405),
         (b"nonsense\r\n\r\n", 400),
-        (b"GET /live?ticket=%ff%00 HTTP/1.1\r\n\r\n", 403),
+        (b"GET /live HTTP/1.1\r\nAuthorization: Bearer \xff\r\n\r\n", 403),
+        (b"GET /live HTTP/1.1\r\nAuthorization: Basic eDp5\r\n\r\n", 403),
+        (b"OPTIONS /healthz HTTP/1.1\r\n\r\n", 405),
         (b"GET /live HTTP/1.1\r\nCookie: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n", 431),
         (b"G" * (MAX_HEAD_BYTES + 1), 431),
     ],

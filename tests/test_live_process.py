@@ -61,7 +61,8 @@ def test_a_slow_reader_is_dropped_by_either_event_loop(tmp_path: Path, loop: str
     async def scenario() -> None:
         with socket.create_connection(("127.0.0.1", hub.port)) as slow:
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            slow.sendall(f"GET /live?ticket={ticket(session_key=ALICE)} HTTP/1.1\r\n\r\n".encode())
+            shown = ticket(session_key=ALICE)
+            slow.sendall(f"GET /live HTTP/1.1\r\nAuthorization: Bearer {shown}\r\n\r\n".encode())
             await until_viewers(hub.port, 1)
             await asyncio.to_thread(writer.change, "c1", ALICE, 5000)
             await until_viewers(hub.port, 0)

@@ -60,7 +60,7 @@ def test_what_a_stream_missed_is_told_to_the_holder_of_now(tmp_path: Path) -> No
 
 
 def topics_in(shop: Shop, page: Page) -> tuple[str, ...]:
-    (token,) = re.findall(r"/live\?ticket=([^\"&]+)", page.text)
+    (token,) = re.findall(r'data-live-ticket="([^"]+)"', page.text)
     return read_ticket(shop.settings.secret_key, token, 600).topics
 
 

@@ -76,7 +76,8 @@ def app() -> Flask:
         "theme": "auto",
         "nav": [("Certificates", "/certificates", True, None), ("Refunds", "/refunds", False, 2)],
         "current_account": Person(),
-        "live_url": None,
+        "live_url": "http://127.0.0.1:1/live",
+        "live_ticket": None,
     }
     app.context_processor(lambda: page)
     app.extensions["page"] = page
@@ -243,12 +244,12 @@ def test_a_stranger_sees_neither_places_nor_a_way_out(app: Flask) -> None:
 
 
 def test_a_live_page_names_its_stream(app: Flask) -> None:
-    app.extensions["page"].update(live_url="http://127.0.0.1:1/live?ticket=a&b", live_ticket_url="/ticket")
+    app.extensions["page"].update(live_ticket="a.b", live_ticket_url="/live-ticket")
     document = parse(app.test_client().get("/styleguide").text)
     (body,) = document.iter("body")
-    assert body.get("sse-connect") == "http://127.0.0.1:1/live?ticket=a&b"
+    assert body.get("sse-connect") == "http://127.0.0.1:1/live"
     assert body.get("hx-ext") == "sse"
-    assert body.get("data-live-ticket") == "/ticket"
+    assert (body.get("data-live-ticket"), body.get("data-live-renew")) == ("a.b", "/live-ticket")
     foot = next(document.iter("footer"))
     (status,) = [element for element in foot.iter() if element.get("data-live-status")]
     assert status.get("data-live-status") == "off"

@@ -48,27 +48,27 @@ def install(app: Flask) -> None:
             "nav": [] if wants_fragment() else navigation(viewer, here()),
             "nav_url": navigation_url(viewer, here()),
             "jobs_under_way": [] if wants_fragment() else jobs_under_way(viewer),
-            "live_url": live_url(viewer),
+            "live_url": parts().settings.live_url,
+            "live_ticket": live_ticket(viewer),
             "live_ticket_url": url_for("live.renew_ticket"),
             "proof_minutes": parts().settings.sign_in.proof_minutes,
         }
 
 
-def live_url(viewer: Account | None) -> str | None:
-    """Where this page gets its changes from: the hub, with a ticket that names what may be told."""
+def live_ticket(viewer: Account | None) -> str | None:
+    """What this page shows the hub to be told changes: it names what may be told."""
     since: int | None = g.get("since")
     if viewer is None or since is None:
         return None
     settings = parts().settings
     topic = "review" if viewer.role in REVIEWERS else f"customer:{viewer.holder_id}"
-    ticket = issue_ticket(
+    return issue_ticket(
         settings.secret_key,
         session_key=g.session_key,
         account_id=viewer.id,
         topics=[topic],
         since=since,
     )
-    return f"{settings.live_url}?ticket={ticket}"
 
 
 def here() -> str:

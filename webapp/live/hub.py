@@ -69,7 +69,7 @@ class Hub:
     def _handle(self, connection: Connection, request: wire.Request) -> None:
         """Route a request: ``/live`` for a stream, ``/healthz`` for whoever supervises the process."""
         origin = request.headers.get("origin")
-        if request.method != "GET":
+        if request.method != "GET" and (request.method, request.path) != ("OPTIONS", "/live"):
             connection.answer(HTTPStatus.METHOD_NOT_ALLOWED, "GET only.", {"Allow": "GET"})
         elif request.path == "/healthz":
             status = HTTPStatus.OK if self._ready else HTTPStatus.SERVICE_UNAVAILABLE
@@ -79,6 +79,9 @@ class Hub:
             connection.answer(HTTPStatus.NOT_FOUND, "There is nothing here.")
         elif origin is not None and origin not in self._settings.origins:
             connection.answer(HTTPStatus.FORBIDDEN, "This origin may not read the stream.")
+        elif request.method == "OPTIONS":
+            # A browser asks for a page of another origin, before it sends what only its own may.
+            connection.answer(HTTPStatus.OK, "GET, with a ticket.", wire.cross_origin(origin) | wire.PREFLIGHT)
         else:
             self._receive(connection, request, wire.cross_origin(origin))
 
@@ -86,8 +89,7 @@ class Hub:
         """Read the ticket and take a place."""
         settings = self._settings
         try:
-            token = request.query.get("ticket", "")
-            ticket = read_ticket(settings.secret_key, token, settings.ticket_max_age)
+            ticket = read_ticket(settings.secret_key, request.bearer, settings.ticket_max_age)
         except TicketRefused as refusal:
             connection.answer(HTTPStatus.FORBIDDEN, str(refusal), cors)
             return

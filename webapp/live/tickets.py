@@ -1,6 +1,7 @@
 """Short-lived signed tickets: what lets a browser open a live stream.
 
-The page that a signed-in person gets carries a ticket naming what they may follow. The live hub
+The page that a signed-in person gets carries a ticket naming what they may follow, and shows it in a
+header, as a bearer token: what stands in addresses ends up in logs (ASVS 5.0, 14.2.1). The live hub
 reads the ticket and needs neither the cookie nor the page's process. A ticket is signed, not
 encrypted: it may hold nothing that its holder must not read.
 """
@@ -47,7 +48,7 @@ def customer_topic(holder_id: str) -> str:
 
 
 def issue_ticket(secret: str, *, session_key: str, account_id: str, topics: Sequence[str], since: int) -> str:
-    """Sign a ticket for the page being rendered; the text is safe in a URL.
+    """Sign a ticket for the page being rendered; the text is safe in a header.
 
     Topics are ``customer:<holder's id>`` (see ``customer_topic``) and ``review`` (every change).
     Raises ValueError for any other topic or a negative ``since``.

@@ -14,8 +14,8 @@ blueprint = Blueprint("live", __name__)
 
 @blueprint.get("/live-ticket")
 def renew_ticket() -> Response:
-    """Where to open the stream from now on, as JSON; whoever is not signed in is sent to sign in, as everywhere."""
-    return jsonify(url=context.live_url(account()))
+    """What opens the stream from now on, as JSON; whoever is not signed in is sent to sign in, as everywhere."""
+    return jsonify(ticket=context.live_ticket(account()))
 
 
 @blueprint.get("/navigation")

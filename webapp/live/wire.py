@@ -1,6 +1,6 @@
 """The bytes on the wire: one HTTP/1.1 request head in, responses and event frames out.
 
-The hub serves GET without a body and closes each connection after its answer, so the parser is
+The hub serves requests without a body and closes each connection after its answer, so the parser is
 strict and small (RFC 9112). Frames are those of the HTML standard's server-sent events.
 """
 
@@ -8,14 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import parse_qsl
 
 from webapp.live.bus import Change, Signal
 
 MAX_HEAD_BYTES = 16_384  # A same-host page may send its cookies along; tickets take about 300.
 _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
 _FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
-_MAX_PARAMETERS = 8
 _MAX_ID_DIGITS = 18  # Below 2^63, what a history id can be.
 
 
@@ -25,12 +23,17 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request head: header names in lower case, query parameters decoded."""
+    """A request head: the path without its query, header names in lower case."""
 
     method: str
     path: str
-    query: Mapping[str, str]
     headers: Mapping[str, str]
+
+    @property
+    def bearer(self) -> str:
+        """The token that the request shows (RFC 6750, 2.1); empty when it shows none."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip(" ") if scheme.lower() == "bearer" else ""
 
     @property
     def last_event_id(self) -> int:
@@ -47,12 +50,7 @@ def parse_head(head: bytes) -> Request:
     fields = [_FIELD.fullmatch(field) for field in rest]
     if line is None or not all(fields):
         raise Malformed
-    path, _, query = line[2].partition("?")
-    try:
-        parameters = dict(parse_qsl(query, max_num_fields=_MAX_PARAMETERS))
-    except ValueError as problem:
-        raise Malformed from problem
-    return Request(line[1], path, parameters, {f[1].lower(): f[2] for f in fields if f})
+    return Request(line[1], line[2].partition("?")[0], {f[1].lower(): f[2] for f in fields if f})
 
 
 NOTHING_BUT_TEXT = {
@@ -74,11 +72,20 @@ def cross_origin(origin: str | None) -> dict[str, str]:
     """The fields that let a permitted origin's page read the answer; None is the same origin's page."""
     if origin is None:
         return {"Vary": "Origin"}
-    return {"Vary": "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
+    return {"Vary": "Origin", "Access-Control-Allow-Origin": origin}
+
+
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET",
+    "Access-Control-Allow-Headers": "Authorization, Last-Event-ID",
+    "Access-Control-Max-Age": "7200",
+}
+"""What a page of another origin may send, and for how many seconds a browser need not ask again: two hours are the
+longest that all of them remember."""
 
 
 def stream_head(headers: Mapping[str, str], retry_milliseconds: int) -> bytes:
-    """The start of an event stream; a browser that is cut off waits ``retry`` before it reconnects.
+    """The start of an event stream; whoever is cut off waits ``retry`` before coming back.
 
     ``X-Accel-Buffering`` tells nginx, where it stands in front, to pass each event on at once.
     """

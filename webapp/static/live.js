@@ -3,7 +3,8 @@
 // refresh never takes a field, a press of a button or a newer answer away from the reader.
 //
 // A page offers:
-//   <body hx-ext="sse" sse-connect="stream URL" data-live-ticket="URL of a new stream URL" data-live-poll="10">
+//   <body hx-ext="sse" sse-connect="stream URL" data-live-ticket="what opens it" data-live-renew="URL of a new one"
+//     data-live-poll="10">
 //   <section id="…" hx-get="…" hx-swap="outerHTML" hx-trigger="sse:certificate-ID, desk:refresh from:body">
 //   <section id="…" data-live-every="1" hx-get="…" hx-swap="outerHTML" hx-trigger="desk:pulse, desk:refresh from:body">
 //     for work under way, which is asked about every so many seconds until its answer has no such attribute any more
@@ -78,17 +79,68 @@
 
   // ---- The stream
 
+  // One connection to the hub, read event by event, which is not tried again. The browser's own EventSource shows no
+  // ticket but in its address, where secrets do not belong.
+  class Source {
+    constructor(url, ticket, last) {
+      this.last = last; // The id of the last event that had one.
+      this.pause = 1000; // So long the hub wants whoever was cut off to wait.
+      this.leaving = new AbortController();
+      this.read(url, ticket);
+    }
+
+    // Tells its owner of the beginning by onopen(), of each event by onevent(), and by onend(refused) of an end that the
+    // owner did not want.
+    async read(url, ticket) {
+      const { signal } = this.leaving;
+      const headers = { Accept: "text/event-stream", Authorization: `Bearer ${ticket}` };
+      if (this.last) headers["Last-Event-ID"] = this.last;
+      const answer = await fetch(url, { headers, signal, cache: "no-store", credentials: "omit" }).catch(() => null);
+      if (answer?.ok && !signal.aborted) {
+        this.onopen();
+        await this.listen(answer.body.pipeThrough(new TextDecoderStream()).getReader());
+      }
+      if (!signal.aborted) this.onend(answer?.ok === false);
+    }
+
+    async listen(reader) {
+      let rest = "";
+      for (;;) {
+        const { value, done } = await reader.read().catch(() => ({ done: true })); // The line broke.
+        if (done) return;
+        const blocks = (rest + value).split("\n\n");
+        rest = blocks.pop();
+        for (const block of blocks) this.take(block);
+      }
+    }
+
+    take(block) {
+      if (this.leaving.signal.aborted) return;
+      const fields = {};
+      for (const [, name, value] of block.matchAll(/^(\w+): ?(.*)$/gm)) fields[name] = value;
+      if (fields.retry) this.pause = Number(fields.retry);
+      if (fields.id) this.last = fields.id;
+      if (fields.event) this.onevent({ type: fields.event, data: fields.data ?? "", lastEventId: this.last });
+    }
+
+    close() {
+      this.leaving.abort();
+    }
+  }
+
   // Stands in for the EventSource that the extension makes, because the extension's own way of reconnecting retries
   // a refusal for ever with the same ticket and cannot tell a quiet stream from a dead one. Listeners stay with this
-  // object while the real sources behind it come and go.
+  // object while the sources behind it come and go.
   class Stream extends EventTarget {
     constructor(url, place) {
       super();
       this.url = url;
-      this.ticketUrl = place?.dataset.liveTicket;
+      this.ticket = place?.dataset.liveTicket;
+      this.renewUrl = place?.dataset.liveRenew;
       polling.seconds = Number(place?.dataset.livePoll) || POLL_SECONDS;
       this.readyState = EventSource.CONNECTING;
-      this.types = new Set(["change", "refresh", "heartbeat"]);
+      this.source = null;
+      this.last = "";
       this.arrived = []; // What was told while an answer was on its way from the server.
       this.heartbeat = 15;
       this.failures = 0;
@@ -97,21 +149,14 @@
       this.connect();
     }
 
-    addEventListener(type, listener, options) {
-      super.addEventListener(type, listener, options);
-      if (this.types.has(type)) return;
-      this.types.add(type);
-      this.source?.addEventListener(type, this.receive);
-    }
-
     connect() {
       this.drop();
       if (this.asleep) return;
       this.doubt();
-      const source = (this.source = new EventSource(this.url)); // The ticket authorises, so no cookies are sent.
-      for (const type of this.types) source.addEventListener(type, this.receive);
+      const source = (this.source = new Source(this.url, this.ticket, this.last));
       source.onopen = () => this.opened();
-      source.onerror = () => this.failed();
+      source.onevent = (event) => this.receive(event);
+      source.onend = (refused) => this.failed(refused, source.pause);
     }
 
     opened() {
@@ -128,15 +173,13 @@
       this.broken = false;
     }
 
-    failed() {
-      if (this.readyState === EventSource.CLOSED) return;
+    failed(refused, pause) {
       this.doubt();
       this.broken = true;
       this.readyState = EventSource.CONNECTING;
       show(polling.timer ? status : "reconnecting");
       this.onerror?.(new Event("error"));
-      // While it is connecting the browser tries again by itself, and tells the hub the last event it has.
-      if (this.source.readyState === EventSource.CLOSED) this.again();
+      this.again(refused, pause);
     }
 
     // Polling begins when the stream stays away for longer than a moment.
@@ -145,28 +188,30 @@
       this.patience ??= setTimeout(() => polling.start(), PATIENCE_MS);
     }
 
-    again() {
+    // Whoever was cut off comes back with the ticket there is and the last event heard, as the hub wants it; whoever was
+    // refused needs another ticket, and asks less and less often.
+    again(refused, pause) {
       this.drop();
-      const pause = Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** this.failures++) * (0.5 + 0.5 * Math.random());
-      this.retry = setTimeout(() => this.renew(), pause);
+      const wait = refused ? Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** this.failures++) : pause;
+      this.retry = setTimeout(() => (refused ? this.renew() : this.connect()), wait * (0.5 + 0.5 * Math.random()));
     }
 
     // The hub refuses an old ticket and an ended session alike: the desk knows which, and gives a new ticket or none.
     async renew() {
       clearTimeout(this.retry);
-      if (!this.ticketUrl) return this.connect();
+      if (!this.renewUrl) return this.connect();
       let answer;
       try {
         const asked = { cache: "no-store", redirect: "manual", headers: { Accept: "application/json" } };
-        answer = await fetch(this.ticketUrl, asked);
-        if (answer.ok) this.url = (await answer.json()).url;
+        answer = await fetch(this.renewUrl, asked);
+        if (answer.ok) this.ticket = (await answer.json()).ticket;
       } catch {
-        return this.again();
+        return this.again(true);
       }
       if (this.readyState === EventSource.CLOSED) return;
       if (answer.ok) this.connect();
       else if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) this.end();
-      else this.again();
+      else this.again(true);
     }
 
     // The session has ended: nothing more can come, and the page says so.
@@ -175,7 +220,8 @@
       show("off");
     }
 
-    receive = (event) => {
+    receive(event) {
+      this.last = event.lastEventId;
       this.listen();
       if (event.type === "heartbeat") {
         this.heartbeat = Number(event.data) || this.heartbeat;
@@ -190,7 +236,7 @@
       } else {
         this.tell(event);
       }
-    };
+    }
 
     // A stream without a sign of life is dead, whatever the browser believes of it.
     listen() {
@@ -227,6 +273,7 @@
       clearTimeout(this.retry);
       clearTimeout(this.watch);
       this.source?.close();
+      this.source = null;
     }
 
     close() {
@@ -248,7 +295,7 @@
           this.asleep = true;
           this.drop();
         }, SLEEP_MS);
-      } else if (this.source.readyState === EventSource.CLOSED) {
+      } else if (!this.source) {
         this.revive();
         refresh();
       } else if (polling.timer) {
@@ -264,6 +311,8 @@
     return stream;
   };
   document.addEventListener("visibilitychange", () => stream?.looked());
+  // A page that is left is not told that its stream ends, and one that is kept to come back to needs none.
+  addEventListener("pagehide", () => stream?.drop());
   addEventListener("pageshow", (event) => event.persisted && stream?.looked());
   addEventListener("online", () => stream?.looked());
 
