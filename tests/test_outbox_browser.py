@@ -113,7 +113,7 @@ def test_an_administrator_sees_what_fails_and_has_it_tried_again(scene: Scene) -
     expect(reason).to_have_value("The authority says that it is back.")
     assert loads == []
     entry.get_by_role("button", name="Retry now").click()
-    expect(page.get_by_text("It is tried again now.")).to_be_visible()
+    expect(page.locator("#messages").get_by_text("It is tried again now.")).to_be_visible()
     expect(page.locator(f"#work-{other.id}")).to_be_visible()
     expect(entry.get_by_text("Ada had it tried again on")).to_be_visible()
     assert scene.shop.history(certificate)[-1].event == "retry"
