@@ -95,7 +95,8 @@
       const { signal } = this.leaving;
       const headers = { Accept: "text/event-stream", Authorization: `Bearer ${ticket}` };
       if (this.last) headers["Last-Event-ID"] = this.last;
-      const answer = await fetch(url, { headers, signal, cache: "no-store", credentials: "omit" }).catch(() => null);
+      const asked = { headers, signal, cache: "no-store", credentials: "omit", priority: "low" };
+      const answer = await fetch(url, asked).catch(() => null);
       if (answer?.ok && !signal.aborted) {
         this.onopen();
         await this.listen(answer.body.pipeThrough(new TextDecoderStream()).getReader());
