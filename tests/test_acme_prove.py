@@ -126,8 +126,9 @@ def test_a_proof_that_lapsed_is_asked_for_anew(desk, front, status):
     front.after = lapse
     # Before any of the time limits that the server has named.
     desk.clock.forward(timedelta(minutes=10))
-    proof = authority.advance(ref)
-    assert isinstance(proof, Pending)
+    # A step that met too many refused nonces is gone on with the next time.
+    proofs = (authority.advance(ref) for _look in range(5))
+    assert isinstance(next(one for one in proofs if not isinstance(one, Processing)), Pending)
     assert desk.row(ref).order_url != first.order_url
     assert desk.row(ref).ready_at is None
     with Session(desk.engine) as session:

@@ -81,10 +81,10 @@ def test_the_bar_moves_by_itself_and_the_page_can_be_left(chromium: Browser, sho
         expect(page.locator("#job-news")).to_have_text("Finished. Everything is done.")
         expect(page.locator("#under-way")).to_be_hidden(timeout=PATIENCE)
         assert loads == []
-        # It has ended, so nobody asks any more.
+        # It has ended, so nobody asks any more; no hub runs here, which is tried again now and then.
         asked.clear()
         page.wait_for_timeout(2500)
-        assert asked == []
+        assert [one for one in asked if one.startswith(served)] == []
 
 
 def test_a_button_keeps_the_focus_while_the_bar_stands_still(chromium: Browser, shop: Shop, served: str) -> None:

@@ -107,7 +107,7 @@ def test_a_code_of_the_app_proves_it_too_and_counts_once(shop: Shop) -> None:
     page = decide(browser, certificate, "approve", 422)
     assert "Or a code of your authenticator app" in page.words
     assert (
-        "This is not a code that fits now." in decide(browser, certificate, "approve", 422, proof_code="000000").words
+        "This is not a code that fits now:" in decide(browser, certificate, "approve", 422, proof_code="000000").words
     )
     code = app.shows(shop.clock())
     decide(browser, certificate, "approve", proof_code=code)
@@ -115,7 +115,7 @@ def test_a_code_of_the_app_proves_it_too_and_counts_once(shop: Shop) -> None:
     shop.clock.advance(seconds=1)
     with shop.database.writing() as session:
         session.exec(update(WebSession).values(proved_at=shop.clock.now.replace(year=2020)))
-    assert "This is not a code that fits now." in decide(second, other, "approve", 422, proof_code=code).words
+    assert "This is not a code that fits now:" in decide(second, other, "approve", 422, proof_code=code).words
 
 
 def test_a_passkey_that_is_none_proves_nothing(shop: Shop) -> None:

@@ -117,11 +117,11 @@
 
     take(block) {
       if (this.leaving.signal.aborted) return;
-      const fields = {};
-      for (const [, name, value] of block.matchAll(/^(\w+): ?(.*)$/gm)) fields[name] = value;
-      if (fields.retry) this.pause = Number(fields.retry);
-      if (fields.id) this.last = fields.id;
-      if (fields.event) this.onevent({ type: fields.event, data: fields.data ?? "", lastEventId: this.last });
+      const fields = new Map([...block.matchAll(/^(\w+): ?(.*)$/gm)].map(([, name, value]) => [name, value]));
+      if (fields.has("retry")) this.pause = Number(fields.get("retry"));
+      if (fields.has("id")) this.last = fields.get("id");
+      const type = fields.get("event");
+      if (type) this.onevent({ type, data: fields.get("data") ?? "", lastEventId: this.last });
     }
 
     close() {
@@ -189,12 +189,12 @@
       this.patience ??= setTimeout(() => polling.start(), PATIENCE_MS);
     }
 
-    // Whoever was cut off comes back with the ticket there is and the last event heard, as the hub wants it; whoever was
-    // refused needs another ticket, and asks less and less often.
-    again(refused, pause) {
+    // Whoever was cut off comes back with the ticket there is and the last event heard, as soon as the hub wants it;
+    // whoever was refused needs another ticket. As long as that leads to nothing it is tried less and less often.
+    again(refused, pause = 1000) {
       this.drop();
-      const wait = refused ? Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** this.failures++) : pause;
-      this.retry = setTimeout(() => (refused ? this.renew() : this.connect()), wait * (0.5 + 0.5 * Math.random()));
+      const wait = Math.min(LONGEST_PAUSE_MS, pause * 2 ** this.failures++) * (0.5 + 0.5 * Math.random());
+      this.retry = setTimeout(() => (refused ? this.renew() : this.connect()), wait);
     }
 
     // The hub refuses an old ticket and an ended session alike: the desk knows which, and gives a new ticket or none.
