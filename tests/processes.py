@@ -47,13 +47,13 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
     process.wait()
 
 
-def eventually(holds: Callable[[], object], seconds: float = 30.0) -> None:
+def eventually(holds: Callable[[], object], seconds: float = 90.0) -> None:
     """Wait until something that another process does is visible; fails after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not holds():
