@@ -145,6 +145,7 @@
       this.arrived = []; // What was told while an answer was on its way from the server.
       this.heartbeat = 15;
       this.failures = 0;
+      this.renewed = false; // Whether another ticket was asked for since the stream last stood.
       this.broken = false;
       this.asleep = false;
       this.connect();
@@ -164,6 +165,7 @@
       clearTimeout(this.patience);
       this.patience = null;
       this.failures = 0;
+      this.renewed = false;
       this.readyState = EventSource.OPEN;
       polling.stop();
       show("live");
@@ -190,9 +192,11 @@
     }
 
     // Whoever was cut off comes back with the ticket there is and the last event heard, as soon as the hub wants it;
-    // whoever was refused needs another ticket. As long as that leads to nothing it is tried less and less often.
+    // whoever was refused needs another ticket, and gets the first one without a wait: the old one had run out. As long
+    // as all that leads to nothing it is tried less and less often.
     again(refused, pause = 1000) {
       this.drop();
+      if (refused && !this.renewed) return this.renew();
       const wait = Math.min(LONGEST_PAUSE_MS, pause * 2 ** this.failures++) * (0.5 + 0.5 * Math.random());
       this.retry = setTimeout(() => (refused ? this.renew() : this.connect()), wait);
     }
@@ -200,6 +204,7 @@
     // The hub refuses an old ticket and an ended session alike: the desk knows which, and gives a new ticket or none.
     async renew() {
       clearTimeout(this.retry);
+      this.renewed = true;
       if (!this.renewUrl) return this.connect();
       let answer;
       try {
