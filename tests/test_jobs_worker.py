@@ -1,11 +1,13 @@
 """Jobs in the real worker: prompt, beside the effects, and safe against being killed at the worst moment."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 from job_support import decide, items_of, job_of, told
-from processes import end, eventually, start
+from processes import ROOT, end, eventually, start
 from shop import Shop
 from sqlmodel import func, select, update
 
@@ -105,3 +107,15 @@ def test_a_worker_that_is_told_to_stop_leaves_the_job_to_the_next(live_shop: Sho
         end(second)
     assert [one.outcome for one in items_of(live_shop, job_id)] == ["done"] * 40
     assert verified(live_shop) == [1] * 40
+
+
+def test_a_worker_that_cannot_end_leaves_and_says_what_it_waits_for() -> None:
+    """Whoever stops the desk is not kept waiting; what was in hand is taken up as after a crash."""
+    hangs = (
+        "import threading; from webapp.effects import worker; threading.Thread(target=threading.Event().wait).start()"
+    )
+    command = [sys.executable, "-c", f"{hangs}; worker.leave()"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "did not come to its end" in done.stderr
+    assert "most recent call first" in done.stderr

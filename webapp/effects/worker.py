@@ -3,7 +3,9 @@
 ``python -m webapp.effects.worker`` runs it until it is told to stop.
 """
 
+import faulthandler
 import logging
+import os
 import signal
 import threading
 from datetime import datetime
@@ -29,6 +31,8 @@ from webapp.privacy.sweeping import Sweeper
 log = logging.getLogger("desk.worker")
 
 QUEUE_POLLING_SECONDS = 0.2
+LONGEST_STOP_SECONDS = 30.0
+"""What has not ended by then is left as by a crash: the next worker takes it up."""
 JOBS_AT_ONCE = 2
 """How many jobs one worker has in hand; the others wait for their turn, which comes soon."""
 
@@ -148,8 +152,18 @@ def main() -> None:
     worker.start()
     log.info("The worker is ready.")
     told.wait()
+    late = threading.Timer(LONGEST_STOP_SECONDS, leave)
+    late.daemon = True
+    late.start()
     worker.stop()
     parts.close()
+
+
+def leave() -> None:
+    """End now, saying what everything waits for: nothing is lost by it, and whoever stops the desk is not kept."""
+    log.warning("The worker did not come to its end within %d seconds and is left.", LONGEST_STOP_SECONDS)
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(0)
 
 
 if __name__ == "__main__":
