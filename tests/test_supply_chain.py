@@ -18,6 +18,8 @@ from processes import ROOT
 LOCK = (ROOT / "requirements.lock").read_text("utf-8")
 ENTRIES = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(.*(?:\n    --hash.*)*)", LOCK, re.MULTILINE)
 LOCKED = {canonicalize_name(name): Version(version) for name, version, _hashes in ENTRIES}
+CONDITIONAL = {canonicalize_name(name) for name, _version, rest in ENTRIES if ";" in rest.splitlines()[0]}
+"""Those that a marker may keep off this kind of machine: they cannot be asked."""
 
 
 def wanted() -> list[Requirement]:
@@ -47,9 +49,7 @@ def test_the_licence_of_everything_that_is_locked_is_listed() -> None:
     listed = (ROOT / "LICENCES.md").read_text("utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in listed.splitlines()[2:]]
     licences = {canonicalize_name(row[0]): row[2] for row in rows}
-    # Those that a marker keeps off this kind of machine cannot be asked.
-    conditional = {canonicalize_name(name) for name, _version, rest in ENTRIES if ";" in rest.splitlines()[0]}
-    assert set(LOCKED) - conditional <= set(licences)
+    assert set(LOCKED) - CONDITIONAL <= set(licences)
     assert not [name for name, licence in licences.items() if licence in ("", "UNKNOWN")]
 
 
@@ -112,9 +112,7 @@ def audit(weaknesses: Weaknesses) -> Audit:
 def test_a_known_weakness_of_anything_locked_fails_the_audit(audit: Audit, weaknesses: Weaknesses) -> None:
     done = audit()
     assert done.returncode == 0, done.stderr
-    # Those that a marker keeps off this kind of machine are not installed on it.
-    conditional = {canonicalize_name(name) for name, _version, rest in ENTRIES if ";" in rest.splitlines()[0]}
-    assert set(LOCKED) - conditional <= set(weaknesses.asked)
+    assert set(LOCKED) - CONDITIONAL <= set(weaknesses.asked)
     locked = {(canonicalize_name(name), Version(version)) for name, version, _rest in ENTRIES}
     assert set(weaknesses.asked.items()) <= locked
 

@@ -160,10 +160,10 @@ def main() -> None:
 
 
 def leave() -> None:
-    """End now, saying what everything waits for: nothing is lost by it, and whoever stops the desk is not kept."""
+    """End now, as failed, saying what everything waits for: nothing is lost by it, but it should not have happened."""
     log.warning("The worker did not come to its end within %d seconds and is left.", LONGEST_STOP_SECONDS)
     faulthandler.dump_traceback(all_threads=True)
-    os._exit(0)
+    os._exit(1)
 
 
 if __name__ == "__main__":
