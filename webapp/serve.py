@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 
 from webapp import HERE
 from webapp.accounts.settings import SecondFactor
@@ -25,6 +24,7 @@ from webapp.config import SettingError, Settings, load, reached_at
 from webapp.demo import PASSWORD, PEOPLE, DemoRefused, load_demo
 from webapp.demo_dns import DemoZone, serving
 from webapp.migrating import release
+from webapp.told import Told
 
 PATIENCE = (2.0, 15.0)
 """How many seconds processes get to end: after they were told once, and after they were told again."""
@@ -127,13 +127,7 @@ def why_not(name: str, host: str, port: int) -> str | None:
 
 def run(settings: Settings, *, demo: bool) -> int:
     """Start the processes and stay until one ends or a signal comes; then end them all."""
-    told = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        told.set()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    told = Told()
     with running(commands(settings)) as processes:
         for name, process in processes.items():
             watch = threading.Thread(target=_wait, args=(name, process, told), daemon=True)
@@ -147,7 +141,7 @@ def run(settings: Settings, *, demo: bool) -> int:
     return 1 if failed else 0
 
 
-def _wait(name: str, process: "subprocess.Popen[bytes]", told: threading.Event) -> None:
+def _wait(name: str, process: "subprocess.Popen[bytes]", told: Told) -> None:
     process.wait()
     told.set()
 
@@ -196,7 +190,7 @@ def _have_ended(processes: list["subprocess.Popen[bytes]"], seconds: float) -> b
     return True
 
 
-def wait_for(settings: Settings, told: threading.Event) -> bool:
+def wait_for(settings: Settings, told: Told) -> bool:
     """Wait until the pages answer; false when told to stop before that."""
     while not told.wait(0.1):
         # The port is open before anybody is there to answer.

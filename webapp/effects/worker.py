@@ -6,10 +6,8 @@
 import faulthandler
 import logging
 import os
-import signal
 import threading
 from datetime import datetime
-from types import FrameType
 
 from dbos import DBOS
 
@@ -27,6 +25,7 @@ from webapp.mail.office import open_office
 from webapp.parts import Parts, assemble
 from webapp.payments.rounds import Round, rounds
 from webapp.privacy.sweeping import Sweeper
+from webapp.told import Told
 
 log = logging.getLogger("desk.worker")
 
@@ -142,13 +141,7 @@ def main() -> None:
         advice = "Set CA_KEY_PASSPHRASE and run: flask --app webapp desk encrypt-ca-keys"
         log.warning("The keys of the certificate authority in %s are not encrypted. %s", settings.data_dir, advice)
     worker = Worker(parts, settings)
-    told = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        told.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    told = Told()
     worker.start()
     log.info("The worker is ready.")
     told.wait()
