@@ -257,7 +257,7 @@ def test_a_row_alone_is_the_row_of_the_list(shop: Shop) -> None:
     browser = shop.browser(shop.alice)
     row = browser.get(f"/certificates/{certificate.id}/row", htmx=True)
     assert row.text.strip() in browser.get("/certificates").text
-    assert f'hx-trigger="sse:certificate-{certificate.id}"' in row.text
+    assert f'data-live-on="certificate-{certificate.id}"' in row.text
     shop.fire(certificate, Event.SUBMIT)
     assert "Being verified" in browser.get(f"/certificates/{certificate.id}/row", htmx=True).words
 
@@ -275,7 +275,7 @@ def test_a_row_that_has_not_changed_is_not_sent_again(shop: Shop) -> None:
 def test_a_final_row_waits_for_nothing(shop: Shop) -> None:
     certificate = shop.certificate_in(State.REFUNDED)
     row = shop.browser(shop.alice).get(f"/certificates/{certificate.id}/row", htmx=True)
-    assert "hx-trigger" not in row.text
+    assert "data-live-on" not in row.text
 
 
 def test_somebody_elses_row_is_not_there(shop: Shop) -> None:

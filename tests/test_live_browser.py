@@ -557,6 +557,33 @@ def test_what_changed_lights_up_and_nothing_else(scene: Scene) -> None:
     assert page.locator("#list").evaluate("element => element.mark") == 1
 
 
+def test_a_row_is_asked_for_by_what_it_names_and_by_its_end(scene: Scene) -> None:
+    """htmx knows nothing of such rows: they are too many."""
+    scene.start_hub()
+    page = scene.open_live()
+    row = "<p id='row' data-live-on='certificate-c2 claim-c2' data-live-get='/fragment/rows' hx-swap='outerHTML'>{}</p>"
+    page.evaluate("html => document.querySelector('#list').insertAdjacentHTML('afterend', html)", row.format("first"))
+    scene.desk.rows = row.format("second")
+    scene.writer.change("c1")
+    scene.counts("c1", 1)
+    scene.writer.change("c2")
+    expect(page.locator("#row")).to_have_text("second")
+    assert scene.desk.asked.count("/fragment/rows") == 1
+    # What replaced it is asked for as well, and also when its time has run out.
+    scene.desk.rows = row.format("third")
+    scene.writer.change("c2")
+    expect(page.locator("#row")).to_have_text("third")
+    scene.desk.rows = row.format("fourth")
+    page.evaluate("() => htmx.trigger('#row', 'desk:expired')")
+    expect(page.locator("#row")).to_have_text("fourth")
+    # An answer that went wrong takes nothing away.
+    scene.desk.down = True
+    page.evaluate("() => htmx.trigger('#row', 'desk:expired')")
+    scene.until("/fragment/rows", 4)
+    scene.desk.down = False
+    expect(page.locator("#row")).to_have_text("fourth")
+
+
 def test_a_tab_that_was_hidden_for_long_returns_its_connection_and_comes_back(scene: Scene) -> None:
     scene.start_hub()
     page = scene.page
