@@ -80,6 +80,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         request_limit=600,
         job_limit=100,
         log_format=LogFormat.TEXT,
+        log_server=None,
     )
     assert not settings.secure_cookies
     assert (tmp_path / "data").is_dir()

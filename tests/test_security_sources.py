@@ -128,7 +128,7 @@ def test_compiled_code_of_our_own_there_is_none() -> None:
 
 
 def test_the_log_goes_where_whoever_runs_the_desk_leads_it() -> None:
-    """To the standard error of each process, and nowhere else."""
+    """To the standard error of each process and the server that is set, and nowhere else."""
     handlers = {"FileHandler", "RotatingFileHandler", "SysLogHandler", "SocketHandler", "HTTPHandler", "SMTPHandler"}
     assert files_that_import("logging.handlers", "syslog") == set()
     assert not [name for name, tree in trees() for call in calls(tree) if last(call) in handlers]

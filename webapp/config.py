@@ -22,6 +22,7 @@ from webapp.authorities.settings import AuthoritySettings, ChoiceError, read_aut
 from webapp.catalogue import PRODUCTS
 from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_nameservers
 from webapp.locales.catalogues import offered
+from webapp.log_server import LogServer, LogServerError, read_log_server
 from webapp.logs import LogFormat
 from webapp.loopback import is_this_machine
 from webapp.mail.settings import MailSettingError, MailSettings, load_mail
@@ -82,6 +83,7 @@ class Settings:
     request_limit: int
     job_limit: int
     log_format: LogFormat
+    log_server: LogServer | None
     sign_in: SignInSettings = field(default_factory=SignInSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
 
@@ -261,6 +263,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         job_limit=whole("JOB_LIMIT", 100, 1, 1_000_000),
         # How the processes write their logs.
         log_format=_log_format(text("LOG_FORMAT", LogFormat.TEXT)),
+        # LOG_SERVER and LOG_SERVER_CA_FILE: where they go as well, so that nobody who breaks in here can change them.
+        log_server=_log_server(environ),
         # SECOND_FACTOR and SIGN_IN_LIMIT_…: who needs a second factor, and how often a sign-in may fail.
         sign_in=_sign_in(environ, demo=demo),
         # For how long what is known about people is kept. Reminders and notifications are told apart by what was
@@ -314,6 +318,13 @@ def _log_format(value: str) -> LogFormat:
     if value not in set(LogFormat):
         raise SettingError(f"LOG_FORMAT must be one of {', '.join(LogFormat)}, not {value[:40]!r}")
     return LogFormat(value)
+
+
+def _log_server(environ: Mapping[str, str]) -> LogServer | None:
+    try:
+        return read_log_server(environ)
+    except LogServerError as wrong:
+        raise SettingError(str(wrong)) from None
 
 
 def _ca_key(value: str) -> Pkcs11Address | None:

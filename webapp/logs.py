@@ -1,5 +1,7 @@
 """The lines of the processes' logs: one a record, on standard error, for a person to read or for a program.
 
+With a log server they leave the machine as well (:mod:`webapp.log_server`).
+
 Instants are UTC with their zone. What belongs to one happening shares the reference or the key in its message.
 """
 
@@ -10,6 +12,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from pythonjsonlogger.json import JsonFormatter
+
+from webapp.log_server import LogServer, LogServerHandler
 
 FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -22,11 +26,14 @@ class LogFormat(StrEnum):
     """One JSON object a line (time, level, logger, message, and exc_info where something failed)."""
 
 
-def set_up(wanted: LogFormat) -> None:
+def set_up(wanted: LogFormat, server: LogServer | None) -> None:
     """Let this process write from INFO on, if nobody has set its log up before."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter_for(wanted))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if server:
+        handlers.append(LogServerHandler(server))
+    for handler in handlers:
+        handler.setFormatter(formatter_for(wanted))
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
 
 
 def formatter_for(wanted: LogFormat) -> logging.Formatter:

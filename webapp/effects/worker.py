@@ -134,7 +134,7 @@ def reconcile_jobs(jobs: Jobs, now: datetime) -> int:
 def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
     settings = load()
-    logs.set_up(settings.log_format)
+    logs.set_up(settings.log_format, settings.log_server)
     logging.getLogger("dbos").setLevel(logging.WARNING)
     parts = assemble(settings)
     if any(not is_encrypted(path) for path in (settings.data_dir / "ca").glob("*.key")):

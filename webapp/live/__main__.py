@@ -16,7 +16,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 def main() -> None:
     """Run the hub until it is told to stop."""
     settings = load(os.environ)
-    logs.set_up(settings.log_format)
+    logs.set_up(settings.log_format, settings.log_server)
     _runner()(
         serve(
             HubSettings(
