@@ -1,0 +1,249 @@
+"""Answers of providers that are signed, or valid, and yet not what was asked for: none of them moves money."""
+
+import io
+import json
+import logging
+import os
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bank_provider import Order, line, report
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from outside_shop import OutsideShop, alipay_settings
+from provider import Provider
+from provider_keys import make_keys, signature
+from shop import START, Clock, Shop
+from sqlalchemy.exc import IntegrityError
+
+from certlifecycle import Money
+from webapp.columns import new_id
+from webapp.payments.alipay import AlipayGateway
+from webapp.payments.alipay_client import LARGEST_ANSWER, AlipayClient
+from webapp.payments.alipay_protocol import Malformed, open_answer, read_public_key
+from webapp.payments.bank_intake import BankReports
+from webapp.payments.bank_reports import read_report
+from webapp.payments.bank_xml import MessageRefused, Schemas
+from webapp.payments.connect import connect
+from webapp.payments.payouts import waking
+from webapp.payments.port import PayoutOrder, StatementMissing, Unheard, Unknown
+from webapp.payments.rounds import Round
+from webapp.payments.settings import PaymentSettings
+
+REFUND = "alipay_trade_refund_response"
+QUERY = "alipay_trade_fastpay_refund_query_response"
+BILL = "alipay_data_dataservice_bill_downloadurl_query_response"
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider(Clock()) as running:
+        yield running
+
+
+@pytest.fixture
+def order() -> PayoutOrder:
+    return PayoutOrder(new_id(), new_id(), "trade-1", new_id(), Money(26800, "CNY"), "Refund R1 of order 1")
+
+
+def saying(provider: Provider, *answers: tuple[str, dict[str, Any]] | bytes) -> AlipayGateway:
+    """A desk whose calls are answered so, one after the other; a mapping is signed as Alipay signs it."""
+    left = list(answers)
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        given = left.pop(0)
+        if isinstance(given, bytes):
+            return httpx.Response(200, content=given)
+        inner = json.dumps(given[1])
+        body = f'{{"{given[0]}": {inner},"sign":"{signature(make_keys().alipay, inner)}"}}'
+        return httpx.Response(200, content=body.encode())
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    return AlipayGateway(alipay_settings(provider), provider.clock, http)
+
+
+def test_an_answer_about_another_payment_proves_nothing(provider: Provider, order: PayoutOrder) -> None:
+    content = {"code": "10000", "out_trade_no": "trade-2", "fund_change": "Y"}
+    with closing(saying(provider, (REFUND, content))) as gateway:
+        answer = gateway.refund(order)
+    assert isinstance(answer, Unknown)
+    assert "another payment" in answer.detail
+
+
+def test_an_order_that_moved_nothing_and_is_not_known_stays_unknown(provider: Provider, order: PayoutOrder) -> None:
+    """Were it taken for unheard of, it would be sent once more."""
+    taken = {"code": "10000", "out_trade_no": "trade-1", "fund_change": "N"}
+    with closing(saying(provider, (REFUND, taken), (QUERY, {"code": "10000"}))) as gateway:
+        answer = gateway.refund(order)
+    assert isinstance(answer, Unknown)
+    assert "without moving money" in answer.detail
+
+
+def test_an_answer_about_another_refund_proves_nothing(provider: Provider, order: PayoutOrder) -> None:
+    about = {"code": "10000", "refund_status": "REFUND_SUCCESS", "out_request_no": "another", "refund_amount": "268.00"}
+    with closing(saying(provider, (QUERY, about), (QUERY, {"code": "10000"}))) as gateway:
+        answer = gateway.query(order)
+        assert gateway.query(order) == Unheard()
+    assert isinstance(answer, Unknown)
+    assert "another refund" in answer.detail
+
+
+def test_an_answer_of_any_length_is_not_read_to_its_end(provider: Provider, order: PayoutOrder) -> None:
+    with closing(saying(provider, b"x" * (LARGEST_ANSWER + 1))) as gateway:
+        answer = gateway.query(order)
+    assert isinstance(answer, Unknown)
+    assert "larger than any answer can be" in answer.detail
+
+
+def test_what_is_signed_must_be_an_object() -> None:
+    keys = make_keys()
+    for inner in ('"text"', "[1]", "12"):
+        body = f'{{"{REFUND}": {inner},"sign":"{signature(keys.alipay, inner)}"}}'.encode()
+        with pytest.raises(Malformed):
+            open_answer(keys.alipay.public_key(), body, "alipay.trade.refund")
+
+
+def test_public_keys_that_are_too_weak_are_refused() -> None:
+    for weak in (rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1())):  # noqa: S505
+        pem = weak.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        with pytest.raises(ValueError, match="RSA key of at least 2048 bits"):
+            read_public_key(pem)
+
+
+# The day's bill
+
+
+def bill(*entries: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", method) as out:
+        for name, content in entries:
+            out.writestr(name, content)
+    return archive.getvalue()
+
+
+TRADES = "支付宝交易号,业务类型,完成时间,订单金额（元）,退款批次号/请求号\n".encode("gbk")
+
+
+def billed(provider: Provider, archive: bytes) -> AlipayGateway:
+    address = alipay_settings(provider).gateway
+    return saying(provider, (BILL, {"code": "10000", "bill_download_url": address}), archive)
+
+
+def test_only_tables_of_a_bill_are_read(provider: Provider) -> None:
+    with (
+        closing(billed(provider, bill(("readme.txt", b"not a table")))) as gateway,
+        pytest.raises(StatementMissing, match="could not be read"),
+    ):
+        gateway.statement(date(2026, 5, 4))
+
+
+@pytest.mark.parametrize("way", ["packed", "locked"])
+def test_a_bill_is_packed_as_alipay_packs_it(provider: Provider, way: str) -> None:
+    archive = bill(("trades.csv", TRADES), method=zipfile.ZIP_BZIP2 if way == "packed" else zipfile.ZIP_STORED)
+    if way == "locked":
+        # The flag that says so stands in the file's own head and in the directory at the end.
+        body = bytearray(archive)
+        body[6] |= 1
+        body[archive.index(b"PK\x01\x02") + 8] |= 1
+        archive = bytes(body)
+    with (
+        closing(billed(provider, archive)) as gateway,
+        pytest.raises(StatementMissing, match="packed in a way"),
+    ):
+        gateway.statement(date(2026, 5, 4))
+
+
+def test_an_address_that_is_none_is_not_asked(provider: Provider) -> None:
+    http = httpx.Client(transport=httpx.MockTransport(lambda _request: pytest.fail("It was asked.")))
+    client = AlipayClient(alipay_settings(provider), http, provider.clock)
+    with closing(client), pytest.raises(Exception, match="an address that is none"):
+        client.download("https://bills.alipay.com/\x01", 10, 1.0)
+
+
+# The bank's reports
+
+
+LINE = line(Order("m" * 32, "k" * 32, "", "1.00", "CNY"), "ACSC")
+GOOD = report("m" * 32, START, LINE).decode()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (GOOD.replace(">1.00<", ">1.001<"), "An amount in the report cannot be read"),
+        (GOOD.replace(START.isoformat(timespec="seconds"), "0001-01-01T00:00:00+14:00"), "is no instant"),
+        (GOOD.replace(START.isoformat(timespec="seconds"), "2026-05-04T24:00:00"), "is no instant"),
+    ],
+)
+def test_what_the_schema_allows_and_the_desk_cannot_read_is_refused(content: str, says: str) -> None:
+    assert content != GOOD
+    with pytest.raises(MessageRefused, match=says):
+        read_report(content.encode(), Schemas(), UTC)
+
+
+@pytest.fixture
+def outside(any_shop: Shop, tmp_path: Path) -> Iterator[OutsideShop]:
+    with Provider(any_shop.clock) as provider, OutsideShop(any_shop, provider, tmp_path / "bank") as opened:
+        yield opened
+
+
+def test_a_device_in_the_folder_is_no_report(outside: OutsideShop) -> None:
+    """Reading from a pipe would wait for ever."""
+    outside.folder.turn()
+    os.mkfifo(outside.bank.folder / "in" / "report.xml")
+    assert outside.folder.turn() == []
+    reasons = [path.read_text() for path in (outside.bank.folder / "refused").glob("*.txt")]
+    assert len(reasons) == 1
+    assert "no XML" in reasons[0]
+
+
+def test_what_breaks_while_a_report_is_taken_in_is_not_taken_for_a_repetition(
+    outside: OutsideShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_all: object) -> None:
+        raise IntegrityError("INSERT", {}, Exception("a rule of the database"))
+
+    monkeypatch.setattr(BankReports, "_apply", breaks)
+    with pytest.raises(IntegrityError):
+        outside.reports.take_in(GOOD.encode(), "report.xml")
+
+
+# What holds them together
+
+
+def test_a_refund_that_is_not_known_wakes_nothing(outside: OutsideShop) -> None:
+    woken: list[str] = []
+    waking(outside.shop.database, woken.append)("0" * 32)
+    assert woken == []
+
+
+def test_connections_are_let_go(shop: Shop, provider: Provider) -> None:
+    connect(PaymentSettings(), shop.database, shop.clock, UTC).close()
+    payments = connect(PaymentSettings(alipay=alipay_settings(provider)), shop.database, shop.clock, UTC)
+    payments.close()
+    assert payments.alipay is not None
+    with pytest.raises(RuntimeError, match="closed"):
+        payments.alipay.query(PayoutOrder(new_id(), new_id(), "trade-1", new_id(), Money(1, "CNY"), "x"))
+
+
+def test_a_round_goes_on_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    stopping = threading.Event()
+    turns: list[int] = []
+
+    def work() -> None:
+        turns.append(1)
+        if len(turns) == 1:
+            raise LookupError("away")
+        stopping.set()
+
+    with caplog.at_level(logging.ERROR):
+        Round("The comparison", work).run(stopping, 0.01)
+    assert len(turns) == 2
+    assert "The comparison did not get to its end; it begins again." in caplog.text
