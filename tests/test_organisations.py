@@ -76,6 +76,15 @@ def test_members_see_and_do_what_the_others_can(shop: Shop) -> None:
     assert shop.get(after.id).state == State.REFUND_REQUESTED
 
 
+def test_a_member_reads_on_whose_balance_the_money_is(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.REFUNDED, domain="money.example.com")
+    organisation_with(shop, shop.alice, shop.bob)
+    url = f"/refunds/{shop.refund_of(certificate).id}"
+    assert "The money is on the balance of the member who paid." in shop.browser(shop.bob).get(url).words
+    own = shop.browser(shop.alice).get(url).words
+    assert "The money is on your balance in this shop." in own
+
+
 def test_an_export_has_what_its_reader_sees_and_goes_nowhere_with_who_leaves(shop: Shop) -> None:
     shop.certificate_in(State.PENDING, domain="before.example.com")
     organisation_with(shop, shop.alice, shop.bob)

@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,27 @@ import pytest
 from bank_provider import Order, line, report
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from outside_shop import OutsideShop, alipay_settings
+from outside_shop import SHOPS_ACCOUNT, OutsideShop, alipay_settings
 from provider import Provider
 from provider_keys import make_keys, signature
 from shop import START, Clock, Shop
 from sqlalchemy.exc import IntegrityError
 
 from certlifecycle import Money
+from webapp.certificates.models import PaymentMethod
 from webapp.columns import new_id
 from webapp.payments.alipay import AlipayGateway
 from webapp.payments.alipay_client import LARGEST_ANSWER, AlipayClient
 from webapp.payments.alipay_protocol import Malformed, open_answer, read_public_key
+from webapp.payments.bank import BankSettings
 from webapp.payments.bank_intake import BankReports
 from webapp.payments.bank_reports import read_report
 from webapp.payments.bank_xml import MessageRefused, Schemas
 from webapp.payments.connect import connect
+from webapp.payments.destination import AT_THE_BEGINNING, capital, label_of
 from webapp.payments.payouts import waking
 from webapp.payments.port import PayoutOrder, StatementMissing, Unheard, Unknown
-from webapp.payments.rounds import Round
+from webapp.payments.rounds import Round, rounds
 from webapp.payments.settings import PaymentSettings
 
 REFUND = "alipay_trade_refund_response"
@@ -231,6 +235,31 @@ def test_connections_are_let_go(shop: Shop, provider: Provider) -> None:
     assert payments.alipay is not None
     with pytest.raises(RuntimeError, match="closed"):
         payments.alipay.query(PayoutOrder(new_id(), new_id(), "trade-1", new_id(), Money(1, "CNY"), "x"))
+
+
+@pytest.mark.parametrize(
+    ("has_bank", "has_folder", "names"),
+    [
+        (False, False, ["The daily comparison"]),
+        (True, False, ["The daily comparison", "The bank's files"]),
+        (True, True, ["The daily comparison", "The bank's folder"]),
+    ],
+)
+def test_a_worker_looks_after_the_bank_that_is_connected(
+    shop: Shop, tmp_path: Path, has_bank: bool, has_folder: bool, names: list[str]
+) -> None:
+    bank = BankSettings(SHOPS_ACCOUNT, folder=tmp_path / "bank" if has_folder else None) if has_bank else None
+    payments = connect(PaymentSettings(bank=bank), shop.database, shop.clock, UTC)
+    found = rounds(replace(shop.parts, payments=payments))
+    assert [one.name for one in found] == names
+    for one in found:
+        one.work()
+    assert (tmp_path / "bank" / "in").is_dir() == has_folder
+
+
+def test_an_account_at_the_beginning_of_a_sentence_is_one_that_is_recognised() -> None:
+    labels = [label_of(method, account) for method in PaymentMethod for account in ("", "…")]
+    assert {capital(label) for label in labels} == set(AT_THE_BEGINNING)
 
 
 def test_a_round_goes_on_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
