@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from bank_provider import Order, line, report
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from outside_shop import SHOPS_ACCOUNT, OutsideShop, alipay_settings
+from processes import ROOT
 from provider import Provider
 from provider_keys import make_keys, signature
 from shop import START, Clock, Shop
@@ -190,6 +192,17 @@ def test_what_the_schema_allows_and_the_desk_cannot_read_is_refused(content: str
     assert content != GOOD
     with pytest.raises(MessageRefused, match=says):
         read_report(content.encode(), Schemas(), UTC)
+
+
+def test_a_schema_that_a_vendor_adds_may_allow_what_the_desk_cannot_do_without(tmp_path: Path) -> None:
+    schema = (ROOT / "webapp/payments/schemas/pain.002.001.12.xsd").read_text("utf-8")
+    schema = schema.replace('name="OrgnlGrpInfAndSts"', 'minOccurs="0" name="OrgnlGrpInfAndSts"')
+    (tmp_path / "pain.002.001.10.xsd").write_text(schema.replace("pain.002.001.12", "pain.002.001.10"), "utf-8")
+    given = report("m" * 32, START, LINE, version="pain.002.001.10").decode()
+    without = re.sub("<OrgnlGrpInfAndSts>.*</OrgnlGrpInfAndSts>", "", given)
+    assert read_report(given.encode(), Schemas(tmp_path), UTC).original == "m" * 32
+    with pytest.raises(MessageRefused, match="names no original file"):
+        read_report(without.encode(), Schemas(tmp_path), UTC)
 
 
 @pytest.fixture
