@@ -3,9 +3,11 @@
 import io
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ca_support import make_csr
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pages import button, value, words_of
@@ -54,6 +56,20 @@ def test_the_same_with_htmx(shop: Shop) -> None:
     data = {"version": 1, "csr": CSR, "step": "send"}
     answer = shop.browser(shop.alice).post(address(certificate), data, 204, htmx=True)
     assert answer.location == f"/certificates/{certificate.id}"
+
+
+def test_a_shop_that_asks_for_longer_keys_says_so_before_and_after(
+    sqlite_url: str, open_shop: Callable[..., Shop]
+) -> None:
+    shop = open_shop(sqlite_url, smallest_rsa_key=3072)
+    certificate = shop.order()
+    browser = shop.browser(shop.alice)
+    assert "RSA with at least 3072 bits" in browser.get(address(certificate)).words
+    csr = make_csr(rsa.generate_private_key(65537, 2048), names=["www.example.com"])
+    refused = browser.post(address(certificate), {"version": 1, "csr": csr, "step": "send"}, 422)
+    assert "2048 bits, and at least 3072 are needed" in refused.words
+    assert value(refused, "csr").strip() == csr.strip()
+    assert shop.get(certificate.id).state == State.PENDING
 
 
 def test_a_file_counts_before_the_text(shop: Shop) -> None:

@@ -77,6 +77,7 @@ def test_the_defaults_suit_one_machine(settings_of: Any, tmp_path: Path) -> None
         demo=False,
         demo_zone=None,
         style_guide=False,
+        smallest_rsa_key=2048,
         request_limit=600,
         job_limit=100,
         log_format=LogFormat.TEXT,
@@ -149,6 +150,7 @@ WHOLE_NUMBERS = {
     "DEMO": (0, 1),
     "REQUEST_LIMIT": (10, 1_000_000),
     "JOB_LIMIT": (1, 1_000_000),
+    "SMALLEST_RSA_KEY": (2048, 8192),
 }
 
 
@@ -186,6 +188,7 @@ WHOLE_NUMBERS = {
         ("CURRENCY", "yuan", ": 'yuan' is not an ISO 4217 currency code"),
         ("REFUND_POLICY", "no-such-policy", ": 'no-such-policy' is neither a readable file nor one of 30-days-from"),
         ("REFUND_POLICY", "/", ": '/' is neither a readable file nor one of"),
+        ("LOG_SERVER", "tls://logs.example.com", " must be a host, or host:port, not 'tls://logs.example.com'"),
         ("LOG_FORMAT", "xml", " must be one of text, json, not 'xml'"),
         ("DATABASE_URL", "postgresql://db.example.com/desk?sslmode=prefer", ": sslmode must be require, verify-ca or"),
         ("DATABASE_URL", "mysql://desk@127.0.0.1/desk", " must begin with sqlite:/// or postgresql://"),

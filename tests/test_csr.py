@@ -114,6 +114,19 @@ def test_a_csr_of_openssl_is_read(tmp_path):
     assert (parsed.names, parsed.common_name) == ((NAME,), NAME)
 
 
+def test_a_shop_may_ask_for_longer_keys(rsa_key):
+    """128 bits of strength: 3072 of RSA, or P-256 (NIST SP 800-57 part 1, table 2)."""
+    short = make_csr(rsa_key, names=[NAME])
+    with pytest.raises(CsrRejected) as caught:
+        read_csr(short, ORDER, 3072)
+    assert "2048 bits, and at least 3072 are needed" in caught.value.problem
+    assert "RSA with 3072 to 8192 bits" in caught.value.advice
+    # What was taken before stays readable.
+    assert read_csr(short, ORDER).names == ORDER
+    for key in (rsa.generate_private_key(65537, 3072), EC_KEY):
+        assert read_csr(make_csr(key, names=[NAME]), ORDER, 3072).names == ORDER
+
+
 def test_a_signature_with_sha_512_is_fine(rsa_key):
     assert read_csr(make_csr(rsa_key, names=[NAME], digest=SHA512()), ORDER).names == ORDER
 

@@ -20,6 +20,7 @@ from webapp.accounts.settings import SignInSettingError, SignInSettings, load_si
 from webapp.authorities.pkcs11_address import Pkcs11Address, Pkcs11AddressError, read_address
 from webapp.authorities.settings import AuthoritySettings, ChoiceError, read_authority_settings
 from webapp.catalogue import PRODUCTS
+from webapp.certificates.public_keys import MAX_RSA_BITS, MIN_RSA_BITS
 from webapp.domaincontrol.dns import Nameserver, read_nameservers, system_nameservers
 from webapp.locales.catalogues import offered
 from webapp.log_server import LogServer, LogServerError, read_log_server
@@ -80,6 +81,7 @@ class Settings:
     demo: bool
     demo_zone: Path | None
     style_guide: bool
+    smallest_rsa_key: int
     request_limit: int
     job_limit: int
     log_format: LogFormat
@@ -258,6 +260,8 @@ def load(environ: Mapping[str, str] = os.environ, own_resolvers: Callable[[], ob
         demo_zone=Path(text("DEMO_ZONE", "")) if text("DEMO_ZONE", "") else None,
         # Serves the page with every component in every state, which is for whoever designs pages.
         style_guide=text("STYLE_GUIDE", "on" if demo else "off") == "on",
+        # How many bits an RSA key in a CSR must have at least. Public authorities take 2048.
+        smallest_rsa_key=whole("SMALLEST_RSA_KEY", MIN_RSA_BITS, MIN_RSA_BITS, MAX_RSA_BITS),
         # How many pages one account may ask for within a minute, and how many jobs it may begin within an hour.
         request_limit=whole("REQUEST_LIMIT", 600, 10, 1_000_000),
         job_limit=whole("JOB_LIMIT", 100, 1, 1_000_000),

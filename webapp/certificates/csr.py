@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certlifecycle import Sentence, say
 from webapp.certificates.names import NameRejected, read_domain, shown
-from webapp.certificates.public_keys import ALLOWED_KEYS, describe_key, key_fault, key_fingerprint
+from webapp.certificates.public_keys import MIN_RSA_BITS, allowed_keys, describe_key, key_fault, key_fingerprint
 
 MAX_CSR_BYTES = 16 * 1024
 MAX_NAMES = 100
@@ -92,14 +92,16 @@ class ParsedCsr:
     notes: tuple[Sentence, ...]
 
 
-def read_csr(text: str | bytes, ordered_names: Sequence[str]) -> ParsedCsr:
+def read_csr(text: str | bytes, ordered_names: Sequence[str], least_rsa_bits: int = MIN_RSA_BITS) -> ParsedCsr:
     """Read a CSR in PEM, DER or bare base64 and compare it with the names of the order.
+
+    ``least_rsa_bits`` is what a shop asks of an RSA key; a request that it took before stays readable without it.
 
     Raises CsrRejected, and nothing else, when it cannot be used for this order.
     """
     ordered = _ordered(ordered_names)
     csr = _load(_der_of(text))
-    key = _checked_key(csr)
+    key = _checked_key(csr, least_rsa_bits)
     common_name, names, notes = _names_of(csr)
     certificate_names, more_notes = _compared(names, ordered)
     return ParsedCsr(
@@ -259,10 +261,10 @@ def _is_certificate(der: bytes) -> bool:
 
 
 def _checked_key(
-    csr: x509.CertificateSigningRequest,
+    csr: x509.CertificateSigningRequest, least_rsa_bits: int
 ) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
     """The CSR's public key, when it is allowed and its owner signed the CSR."""
-    advice = say("Make a new key ({allowed}) and a new CSR from it.", allowed=ALLOWED_KEYS)
+    advice = say("Make a new key ({allowed}) and a new CSR from it.", allowed=allowed_keys(least_rsa_bits))
     try:
         key = csr.public_key()
     except Exception as error:
@@ -271,7 +273,7 @@ def _checked_key(
         kind = type(key).__name__.removesuffix("PublicKey")
         problem = say("The key in the CSR is of the type {kind}, which public certificates may not carry.", kind=kind)
         raise CsrRejected(problem, advice)
-    fault = key_fault(key)
+    fault = key_fault(key, least_rsa_bits)
     if fault is not None:
         raise CsrRejected(fault, advice)
     try:

@@ -10,6 +10,7 @@ from webapp.authorities.acme_authority import names_problem
 from webapp.certificates.csr import PRIVATE_KEY, CsrRejected, ParsedCsr, read_csr
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.certificates.present import reason_label
+from webapp.certificates.public_keys import MIN_RSA_BITS
 from webapp.certificates.saved import LONGEST_NAME
 from webapp.forms import DeskForm, UploadField, VersionForm, tidy
 from webapp.wording import lazy, words
@@ -28,17 +29,20 @@ class SubmissionForm(VersionForm):
     )
     upload = UploadField(lazy("Or choose the file"), (".csr", ".pem", ".req", ".p10", ".der", ".txt"))
 
-    def __init__(self, ordered_names: Sequence[str], *, names_from_csr: bool = False) -> None:
+    def __init__(
+        self, ordered_names: Sequence[str], *, names_from_csr: bool = False, least_rsa_bits: int = MIN_RSA_BITS
+    ) -> None:
         super().__init__()
         self.ordered_names = ordered_names
         self.names_from_csr = names_from_csr
+        self.least_rsa_bits = least_rsa_bits
         self.parsed: ParsedCsr | None = None
 
     def validate_csr(self, field: Field) -> None:
         """Read what was handed in; what is wrong with it is said in words."""
         uploaded = self.upload.data.read() if self.upload.data else b""
         try:
-            self.parsed = read_csr(uploaded or field.data or "", self.ordered_names)
+            self.parsed = read_csr(uploaded or field.data or "", self.ordered_names, self.least_rsa_bits)
         except CsrRejected as rejected:
             if holds_private_key(rejected):
                 # It was sent by mistake; the page that says so must not spread it further.

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from certlifecycle import Sentence, say
 from webapp.retelling import stored
 
-ALLOWED_KEYS = say("RSA with 2048 to 8192 bits, or EC on the curve P-256 or P-384")
 MIN_RSA_BITS = 2048
+"""What a public authority may take at least; a shop can ask for more."""
 MAX_RSA_BITS = 8192
 FERMAT_ROUNDS = 100
 
@@ -45,23 +45,32 @@ def key_fingerprint(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
     return sha256(der).hexdigest()
 
 
-def key_fault(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> Sentence | None:
+def allowed_keys(least_rsa_bits: int = MIN_RSA_BITS) -> Sentence:
+    """Which keys are taken, in words."""
+    return say(
+        "RSA with {least} to {most} bits, or EC on the curve P-256 or P-384",
+        least=str(least_rsa_bits),
+        most=str(MAX_RSA_BITS),
+    )
+
+
+def key_fault(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, least_rsa_bits: int = MIN_RSA_BITS) -> Sentence | None:
     """Why a public key cannot go into a certificate, as a sentence; None when it can."""
     if isinstance(key, rsa.RSAPublicKey):
-        return _rsa_fault(key)
+        return _rsa_fault(key, least_rsa_bits)
     if key.curve.name in CURVE_NAMES:
         return None
     return say("The key lies on the curve {curve}, which browsers do not accept.", curve=key.curve.name)
 
 
-def _rsa_fault(key: rsa.RSAPublicKey) -> Sentence | None:
+def _rsa_fault(key: rsa.RSAPublicKey, least_bits: int) -> Sentence | None:
     numbers = key.public_numbers()
     modulus, exponent = numbers.n, numbers.e
-    if key.key_size < MIN_RSA_BITS:
+    if key.key_size < least_bits:
         return say(
             "The RSA key is too short: it has {bits} bits, and at least {least} are needed.",
             bits=key.key_size,
-            least=MIN_RSA_BITS,
+            least=least_bits,
         )
     if key.key_size > MAX_RSA_BITS:
         return say(

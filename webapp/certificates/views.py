@@ -150,8 +150,12 @@ def submit_post(certificate_id: str) -> Answer:
 
 
 def _submission_form(file: File) -> SubmissionForm:
-    names_from_csr = parts().settings.authorities.by_acme(file.purchase.product)
-    return SubmissionForm(file.certificate.names, names_from_csr=names_from_csr)
+    settings = parts().settings
+    return SubmissionForm(
+        file.certificate.names,
+        names_from_csr=settings.authorities.by_acme(file.purchase.product),
+        least_rsa_bits=settings.smallest_rsa_key,
+    )
 
 
 def _ask_for_csr(file: File, form: SubmissionForm, news: str | None = None) -> str:
