@@ -34,6 +34,7 @@ LOCAL_USE_0 = 16
 SEVERITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 """What a level is from which on (RFC 5424, 6.2.1); below all of them it is 7, debug."""
 APPLICATION = "certificate-desk"
+MACHINE = socket.gethostname().encode("ascii", "replace").decode()[:255] or "-"
 
 
 class LogServerError(ValueError):
@@ -95,7 +96,7 @@ class LogServerHandler(logging.Handler):
         super().close()
 
 
-def handler(environ: Mapping[str, str] = os.environ, **_more: object) -> logging.Handler:
+def handler(environ: Mapping[str, str] = os.environ) -> logging.Handler:
     """For whoever sets its log up by a file (``log_config.json``): one that does nothing where no server is set."""
     server = read_log_server(environ)
     return LogServerHandler(server) if server else logging.NullHandler()
@@ -104,8 +105,7 @@ def handler(environ: Mapping[str, str] = os.environ, **_more: object) -> logging
 def _framed(record: logging.LogRecord, text: str) -> bytes:
     severity = next((number for level, number in SEVERITIES if record.levelno >= level), 7)
     at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    host = socket.gethostname().encode("ascii", "replace").decode()[:255] or "-"
-    head = f"<{LOCAL_USE_0 * 8 + severity}>1 {at} {host} {APPLICATION} {record.process or '-'} - - "
+    head = f"<{LOCAL_USE_0 * 8 + severity}>1 {at} {MACHINE} {APPLICATION} {record.process or '-'} - - "
     line = (head + text).encode("utf-8", "backslashreplace")
     return b"%d %s" % (len(line), line)
 
@@ -149,7 +149,7 @@ class _Sender:
         if self._connection:
             with suppress(OSError):
                 self._connection.unwrap()
-            self._connection.close()
+            self._hang_up()
 
     def _send(self, line: bytes) -> None:
         """Send a line, however long it takes; give up only when the process ends."""
@@ -170,8 +170,7 @@ class _Sender:
 
     def _connected(self) -> ssl.SSLSocket:
         if self._connection and self._has_ended(self._connection):
-            self._connection.close()
-            self._connection = None
+            self._hang_up()
         if self._connection is None:
             server = self._server
             context = ssl.create_default_context(cafile=server.ca_file)
@@ -194,10 +193,13 @@ class _Sender:
         finally:
             connection.settimeout(PATIENCE_SECONDS)
 
-    def _drop(self, wrong: OSError) -> None:
+    def _hang_up(self) -> None:
         if self._connection:
             self._connection.close()
             self._connection = None
+
+    def _drop(self, wrong: OSError) -> None:
+        self._hang_up()
         if not self._is_away:
             self._is_away = True
             self._say(f"The log server cannot be reached ({wrong}); lines wait for it.")

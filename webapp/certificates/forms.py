@@ -10,7 +10,6 @@ from webapp.authorities.acme_authority import names_problem
 from webapp.certificates.csr import PRIVATE_KEY, CsrRejected, ParsedCsr, read_csr
 from webapp.certificates.names import NameRejected, read_domain
 from webapp.certificates.present import reason_label
-from webapp.certificates.public_keys import MIN_RSA_BITS
 from webapp.certificates.saved import LONGEST_NAME
 from webapp.forms import DeskForm, UploadField, VersionForm, tidy
 from webapp.wording import lazy, words
@@ -29,9 +28,7 @@ class SubmissionForm(VersionForm):
     )
     upload = UploadField(lazy("Or choose the file"), (".csr", ".pem", ".req", ".p10", ".der", ".txt"))
 
-    def __init__(
-        self, ordered_names: Sequence[str], *, names_from_csr: bool = False, least_rsa_bits: int = MIN_RSA_BITS
-    ) -> None:
+    def __init__(self, ordered_names: Sequence[str], *, names_from_csr: bool, least_rsa_bits: int) -> None:
         super().__init__()
         self.ordered_names = ordered_names
         self.names_from_csr = names_from_csr

@@ -45,16 +45,16 @@ def key_fingerprint(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
     return sha256(der).hexdigest()
 
 
-def allowed_keys(least_rsa_bits: int = MIN_RSA_BITS) -> Sentence:
+def allowed_keys(least_rsa_bits: int) -> Sentence:
     """Which keys are taken, in words."""
     return say(
         "RSA with {least} to {most} bits, or EC on the curve P-256 or P-384",
-        least=str(least_rsa_bits),
-        most=str(MAX_RSA_BITS),
+        least=least_rsa_bits,
+        most=MAX_RSA_BITS,
     )
 
 
-def key_fault(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, least_rsa_bits: int = MIN_RSA_BITS) -> Sentence | None:
+def key_fault(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, least_rsa_bits: int) -> Sentence | None:
     """Why a public key cannot go into a certificate, as a sentence; None when it can."""
     if isinstance(key, rsa.RSAPublicKey):
         return _rsa_fault(key, least_rsa_bits)

@@ -43,15 +43,21 @@
     htmx.trigger(document.body, REFRESH);
   }
 
+  // How it ended is shown by landed().
+  function ask(source, path, type) {
+    htmx.ajax("GET", path, { source, event: new CustomEvent(type) }).catch(() => {});
+  }
+
   // ---- Rows, of which there are many
 
-  const ask = (row, type) =>
-    htmx.ajax("GET", row.dataset.liveGet, { source: row, event: new CustomEvent(type) }).catch(() => {}); // As landed() says.
-
   function renewRows(type) {
-    for (const row of document.querySelectorAll(`[data-live-on~="${CSS.escape(type)}"]`)) ask(row, `sse:${type}`);
+    for (const row of document.querySelectorAll(`[data-live-on~="${CSS.escape(type)}"]`)) {
+      ask(row, row.dataset.liveGet, `sse:${type}`);
+    }
   }
-  document.addEventListener("desk:expired", ({ target }) => target.dataset.liveGet && ask(target, "desk:expired"));
+  document.addEventListener("desk:expired", ({ target: row }) => {
+    if (row.dataset.liveGet) ask(row, row.dataset.liveGet, "desk:expired");
+  });
 
   // ---- Polling, while there is no stream
 
@@ -389,8 +395,7 @@
       } else if (!mustWait(source, target)) {
         owed.delete(id);
         target.removeAttribute("data-live-held");
-        const asked = { source, event: new CustomEvent(REFRESH) };
-        htmx.ajax("GET", source.getAttribute("hx-get") ?? debt.path, asked).catch(() => {}); // Shown by landed().
+        ask(source, source.getAttribute("hx-get") ?? debt.path, REFRESH);
       }
     }
   }
