@@ -84,3 +84,12 @@ class Collector:
                     digits = b""
                 else:
                     digits += byte
+
+
+def until_it_speaks(module: str) -> str:
+    """A script: a process of the desk, which ends after the first line of its log."""
+    return (
+        f"import logging, {module} as it\n"
+        "logging.Logger.handle, kept = lambda self, record: (kept(self, record), exit()), logging.Logger.handle\n"
+        "it.main()"
+    )

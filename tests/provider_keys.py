@@ -51,6 +51,11 @@ def signature(key: rsa.RSAPrivateKey, text: str) -> str:
     return base64.b64encode(key.sign(text.encode(), padding.PKCS1v15(), SHA256())).decode()
 
 
+def signed_answer(key: rsa.RSAPrivateKey, name: str, content: str) -> bytes:
+    """The body of an answer whose object ``name`` is ``content``, JSON to the letter, signed by ``key``."""
+    return f'{{"{name}": {content} ,"sign":"{signature(key, content)}"}}'.encode()
+
+
 def is_signed(key: rsa.RSAPublicKey, sign: str, text: str) -> bool:
     """Whether a signature holds."""
     try:

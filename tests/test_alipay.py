@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from outside_shop import alipay_settings
 from processes import free_ports
 from provider import Provider
 from provider_books import Fault
-from provider_keys import make_keys, signature
+from provider_keys import make_keys, signed_answer
 from shop import Clock
 
 from certlifecycle import Money
@@ -119,16 +119,19 @@ def test_what_is_no_key_is_refused(text: str) -> None:
 
 def test_keys_that_are_too_weak_are_refused() -> None:
     for weak in (rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1())):  # noqa: S505
-        pem = weak.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        private = weak.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        public = weak.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         with pytest.raises(ValueError, match="RSA key of at least 2048 bits"):
-            read_private_key(pem)
+            read_private_key(private)
+        with pytest.raises(ValueError, match="RSA key of at least 2048 bits"):
+            read_public_key(public)
 
 
 METHOD = "alipay.trade.refund"
 
 
 def signed(inner: str, key: rsa.RSAPrivateKey | None = None, name: str = "alipay_trade_refund_response") -> bytes:
-    return f'{{"{name}": {inner} ,"sign":"{signature(key or make_keys().alipay, inner)}"}}'.encode()
+    return signed_answer(key or make_keys().alipay, name, inner)
 
 
 def test_an_answer_is_verified_over_the_very_bytes_that_arrived() -> None:

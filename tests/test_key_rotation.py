@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from provider_keys import is_signed, joined, make_keys, signature
+from provider_keys import is_signed, joined, make_keys, signature, signed_answer
 from shop import Clock
 
 from webapp.payments.alipay import AlipayGateway
@@ -26,9 +26,8 @@ def asked(settings: AlipaySettings, signer: rsa.RSAPrivateKey) -> dict[str, obje
     def answer(request: httpx.Request) -> httpx.Response:
         fields = dict(httpx.QueryParams(request.content.decode()))
         assert is_signed(SETTINGS.private_key.public_key(), fields.pop("sign"), joined(fields))
-        content = '{"code":"10000"}'
-        name = METHOD.replace(".", "_")
-        return httpx.Response(200, text=f'{{"{name}_response":{content},"sign":"{signature(signer, content)}"}}')
+        body = signed_answer(signer, f"{METHOD.replace('.', '_')}_response", '{"code":"10000"}')
+        return httpx.Response(200, content=body)
 
     client = AlipayClient(settings, httpx.Client(transport=httpx.MockTransport(answer)), Clock())
     return client.call(METHOD, {})

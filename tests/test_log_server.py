@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from log_server import Collector
+from log_server import Collector, until_it_speaks
 from processes import ROOT, environment, eventually, free_ports
 from shop import Shop
 from smtp import make_certificate
@@ -62,6 +62,20 @@ class Logs:
             one.close()
 
 
+class Said:
+    """What this process has written to standard error."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.text = ""
+
+    def wait_for(self, words: str) -> None:
+        eventually(lambda: self._more() or words in self.text)
+
+    def _more(self) -> None:
+        self.text += self._capsys.readouterr().err
+
+
 def test_lines_arrive_at_another_machine_as_syslog(collector: Collector, make_log: Logs) -> None:
     log = make_log(collector.address)
     for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
@@ -80,10 +94,10 @@ def test_nothing_is_sent_to_a_server_that_is_not_known(
     other = make_certificate(tmp_path / "other")
     log = make_log(LogServer("127.0.0.1", collector.port, other))
     log.warning("a secret of the house")
-    said: list[str] = []
-    eventually(lambda: said.append(capsys.readouterr().err) or "cannot be reached" in "".join(said))
-    assert "certificate verify failed" in "".join(said)
-    assert f"LOG_SERVER 127.0.0.1:{collector.port}" in "".join(said)
+    said = Said(capsys)
+    said.wait_for("cannot be reached")
+    assert "certificate verify failed" in said.text
+    assert f"LOG_SERVER 127.0.0.1:{collector.port}" in said.text
     assert collector.messages.empty()
 
 
@@ -105,13 +119,13 @@ def test_lines_wait_for_a_server_that_is_away(
     log = make_log(LogServer("127.0.0.1", port, certificate))
     for number in range(3):
         log.warning("line %d", number)
-    said: list[str] = []
-    eventually(lambda: said.append(capsys.readouterr().err) or "lines wait" in "".join(said))
+    said = Said(capsys)
+    said.wait_for("lines wait")
     with Collector(certificate, port) as collector:
         assert [one[-6:] for one in collector.texts(3)] == ["line 0", "line 1", "line 2"]
-        eventually(lambda: said.append(capsys.readouterr().err) or "is back" in "".join(said))
+        said.wait_for("is back")
     # It is said once that it is away, however often it was tried.
-    assert "".join(said).count("cannot be reached") == 1
+    assert said.text.count("cannot be reached") == 1
 
 
 def test_a_server_that_was_started_again_misses_nothing(collector: Collector, make_log: Logs) -> None:
@@ -130,7 +144,7 @@ def test_what_was_too_much_is_counted(
     (port,) = free_ports(1)
     log = make_log(LogServer("127.0.0.1", port, certificate))
     log.warning("in hand")
-    eventually(lambda: "lines wait" in capsys.readouterr().err)
+    Said(capsys).wait_for("lines wait")
     for number in range(5):
         log.warning("line %d", number)
     with Collector(certificate, port) as collector:
@@ -179,11 +193,7 @@ def test_what_was_said_last_is_sent_as_well(shop: Shop, collector: Collector, wh
 
 @pytest.mark.parametrize("module", ["webapp.effects.worker", "webapp.live.__main__"])
 def test_each_process_sends_them(shop: Shop, collector: Collector, module: str) -> None:
-    say = (
-        f"import logging, {module} as it\n"
-        "logging.Logger.handle, kept = lambda self, record: (kept(self, record), exit()), logging.Logger.handle\n"
-        "it.main()"
-    )
+    say = until_it_speaks(module)
     given = environment(shop.settings, LOG_FORMAT="json", **set_to(collector))
     subprocess.run([sys.executable, "-c", say], env=given, cwd=ROOT, capture_output=True, check=False, timeout=60)
     (text,) = collector.texts(1)

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from log_server import until_it_speaks
 from processes import ROOT, environment
 from shop import Shop
 
@@ -80,11 +81,7 @@ def test_the_web_server_s_own_lines_are_of_the_same_kind(shop: Shop) -> None:
 @pytest.mark.parametrize("module", ["webapp.effects.worker", "webapp.live.__main__"])
 def test_each_process_writes_them(shop: Shop, module: str) -> None:
     """What it says before it begins to work: the hub, where it listens; the worker, that keys lie in the clear."""
-    say = (
-        f"import logging, {module} as it\n"
-        "logging.Logger.handle, kept = lambda self, record: (kept(self, record), exit()), logging.Logger.handle\n"
-        "it.main()"
-    )
+    say = until_it_speaks(module)
     given = environment(shop.settings, LOG_FORMAT="json")
     said = subprocess.run([sys.executable, "-c", say], env=given, cwd=ROOT, capture_output=True, text=True, check=False)
     first = json.loads(said.stderr.splitlines()[0])

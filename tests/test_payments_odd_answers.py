@@ -2,14 +2,11 @@
 
 import io
 import json
-import logging
 import os
 import re
-import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, date
 from pathlib import Path
 from typing import Any
@@ -17,31 +14,22 @@ from typing import Any
 import httpx
 import pytest
 from bank_provider import Order, line, report
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from outside_shop import SHOPS_ACCOUNT, OutsideShop, alipay_settings
+from outside_shop import OutsideShop, alipay_settings
 from processes import ROOT
 from provider import Provider
-from provider_keys import make_keys, signature
+from provider_keys import make_keys, signed_answer
 from shop import START, Clock, Shop
 from sqlalchemy.exc import IntegrityError
 
 from certlifecycle import Money
-from webapp.certificates.models import PaymentMethod
 from webapp.columns import new_id
 from webapp.payments.alipay import AlipayGateway
 from webapp.payments.alipay_client import LARGEST_ANSWER, AlipayClient
-from webapp.payments.alipay_protocol import Malformed, open_answer, read_public_key
-from webapp.payments.bank import BankSettings
+from webapp.payments.alipay_protocol import Malformed, open_answer
 from webapp.payments.bank_intake import BankReports
 from webapp.payments.bank_reports import read_report
 from webapp.payments.bank_xml import MessageRefused, Schemas
-from webapp.payments.connect import connect
-from webapp.payments.destination import AT_THE_BEGINNING, capital, label_of
-from webapp.payments.payouts import waking
 from webapp.payments.port import PayoutOrder, StatementMissing, Unheard, Unknown
-from webapp.payments.rounds import Round, rounds
-from webapp.payments.settings import PaymentSettings
 
 REFUND = "alipay_trade_refund_response"
 QUERY = "alipay_trade_fastpay_refund_query_response"
@@ -67,9 +55,8 @@ def saying(provider: Provider, *answers: tuple[str, dict[str, Any]] | bytes) -> 
         given = left.pop(0)
         if isinstance(given, bytes):
             return httpx.Response(200, content=given)
-        inner = json.dumps(given[1])
-        body = f'{{"{given[0]}": {inner},"sign":"{signature(make_keys().alipay, inner)}"}}'
-        return httpx.Response(200, content=body.encode())
+        name, content = given
+        return httpx.Response(200, content=signed_answer(make_keys().alipay, name, json.dumps(content)))
 
     http = httpx.Client(transport=httpx.MockTransport(answer))
     return AlipayGateway(alipay_settings(provider), provider.clock, http)
@@ -111,16 +98,8 @@ def test_an_answer_of_any_length_is_not_read_to_its_end(provider: Provider, orde
 def test_what_is_signed_must_be_an_object() -> None:
     keys = make_keys()
     for inner in ('"text"', "[1]", "12"):
-        body = f'{{"{REFUND}": {inner},"sign":"{signature(keys.alipay, inner)}"}}'.encode()
         with pytest.raises(Malformed):
-            open_answer(keys.alipay.public_key(), body, "alipay.trade.refund")
-
-
-def test_public_keys_that_are_too_weak_are_refused() -> None:
-    for weak in (rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1())):  # noqa: S505
-        pem = weak.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        with pytest.raises(ValueError, match="RSA key of at least 2048 bits"):
-            read_public_key(pem)
+            open_answer(keys.alipay.public_key(), signed_answer(keys.alipay, REFUND, inner), "alipay.trade.refund")
 
 
 # The day's bill
@@ -138,8 +117,9 @@ TRADES = "支付宝交易号,业务类型,完成时间,订单金额（元）,退
 
 
 def billed(provider: Provider, archive: bytes) -> AlipayGateway:
-    address = alipay_settings(provider).gateway
-    return saying(provider, (BILL, {"code": "10000", "bill_download_url": address}), archive)
+    """A desk that is sent to this archive."""
+    told = {"code": "10000", "bill_download_url": alipay_settings(provider).gateway}
+    return saying(provider, (BILL, told), archive)
 
 
 def test_only_tables_of_a_bill_are_read(provider: Provider) -> None:
@@ -230,62 +210,3 @@ def test_what_breaks_while_a_report_is_taken_in_is_not_taken_for_a_repetition(
     monkeypatch.setattr(BankReports, "_apply", breaks)
     with pytest.raises(IntegrityError):
         outside.reports.take_in(GOOD.encode(), "report.xml")
-
-
-# What holds them together
-
-
-def test_a_refund_that_is_not_known_wakes_nothing(outside: OutsideShop) -> None:
-    woken: list[str] = []
-    waking(outside.shop.database, woken.append)("0" * 32)
-    assert woken == []
-
-
-def test_connections_are_let_go(shop: Shop, provider: Provider) -> None:
-    connect(PaymentSettings(), shop.database, shop.clock, UTC).close()
-    payments = connect(PaymentSettings(alipay=alipay_settings(provider)), shop.database, shop.clock, UTC)
-    payments.close()
-    assert payments.alipay is not None
-    with pytest.raises(RuntimeError, match="closed"):
-        payments.alipay.query(PayoutOrder(new_id(), new_id(), "trade-1", new_id(), Money(1, "CNY"), "x"))
-
-
-@pytest.mark.parametrize(
-    ("has_bank", "has_folder", "names"),
-    [
-        (False, False, ["The daily comparison"]),
-        (True, False, ["The daily comparison", "The bank's files"]),
-        (True, True, ["The daily comparison", "The bank's folder"]),
-    ],
-)
-def test_a_worker_looks_after_the_bank_that_is_connected(
-    shop: Shop, tmp_path: Path, has_bank: bool, has_folder: bool, names: list[str]
-) -> None:
-    bank = BankSettings(SHOPS_ACCOUNT, folder=tmp_path / "bank" if has_folder else None) if has_bank else None
-    payments = connect(PaymentSettings(bank=bank), shop.database, shop.clock, UTC)
-    found = rounds(replace(shop.parts, payments=payments))
-    assert [one.name for one in found] == names
-    for one in found:
-        one.work()
-    assert (tmp_path / "bank" / "in").is_dir() == has_folder
-
-
-def test_an_account_at_the_beginning_of_a_sentence_is_one_that_is_recognised() -> None:
-    labels = [label_of(method, account) for method in PaymentMethod for account in ("", "…")]
-    assert {capital(label) for label in labels} == set(AT_THE_BEGINNING)
-
-
-def test_a_round_goes_on_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
-    stopping = threading.Event()
-    turns: list[int] = []
-
-    def work() -> None:
-        turns.append(1)
-        if len(turns) == 1:
-            raise LookupError("away")
-        stopping.set()
-
-    with caplog.at_level(logging.ERROR):
-        Round("The comparison", work).run(stopping, 0.01)
-    assert len(turns) == 2
-    assert "The comparison did not get to its end; it begins again." in caplog.text
