@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
+# Before any of them is imported: what a helper asserts is told with its values when it fails, as a test's own is.
+helpers = (one.stem for one in Path(__file__).parent.glob("*.py") if not one.stem.startswith(("test_", "conftest")))
+pytest.register_assert_rewrite(*helpers)
+
 from chromium import INSTALL, path, running
 from furnished import Furnished, furnished
 from playwright.sync_api import Browser as Chromium

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from complaints import complaints_of
 from playwright.sync_api import Browser, Page, expect
 from processes import end, environment, eventually, free_ports
 from shop import signing_request, test_settings
@@ -56,12 +57,7 @@ class Person:
         self.scripts = scripts
         self.context = browser.new_context(java_script_enabled=scripts, timezone_id="Asia/Shanghai")
         self.page: Page = self.context.new_page()
-        self.problems: list[str] = []
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on(
-            "console",
-            lambda message: self.problems.append(message.text) if message.type == "error" else None,
-        )
+        self.problems = complaints_of(self.page)
         self.open("/sign-in")
         self.page.get_by_label("Email address").fill(email)
         self.page.get_by_label("Password").fill(PASSWORD)
@@ -106,7 +102,7 @@ class Person:
     def close(self) -> None:
         """Leave, having seen no error."""
         self.context.close()
-        assert self.problems == []
+        assert self.problems == [], self.problems
 
 
 def download(person: Person, folder: Path) -> Path:

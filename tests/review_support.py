@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ca_support import serving as serving_pages
+from complaints import complaints_of
 from live_support import HubProcess
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page as Tab
@@ -82,9 +83,7 @@ class Console:
         opened = self.chromium.new_context(java_script_enabled=scripts, timezone_id="Asia/Shanghai", **context)
         opened.add_cookies([{"name": name, "value": token.value, "url": self.url}])
         tab = opened.new_page()
-        problems: list[str] = []
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("console", lambda told: problems.append(told.text) if told.type == "error" else None)
+        problems = complaints_of(tab)
         try:
             yield tab
         finally:

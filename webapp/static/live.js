@@ -381,8 +381,8 @@
     return [...flights.values()].some((flight) => ends.includes(key(flight.target)));
   }
 
-  function owe(source, target, path) {
-    owed.set(key(source), { source, target, path });
+  function owe(source, target) {
+    owed.set(key(source), { source, target });
     if (isInUse(target)) target.setAttribute("data-live-held", "");
   }
 
@@ -390,12 +390,13 @@
     for (const [id, debt] of owed) {
       const source = present(debt.source);
       const target = present(debt.target);
-      if (!source?.isConnected || !target?.isConnected) {
+      const path = source?.getAttribute("hx-get") ?? source?.dataset.liveGet; // Without one it does not live any more.
+      if (!source?.isConnected || !target?.isConnected || !path) {
         owed.delete(id);
       } else if (!mustWait(source, target)) {
         owed.delete(id);
         target.removeAttribute("data-live-held");
-        ask(source, source.getAttribute("hx-get") ?? debt.path, REFRESH);
+        ask(source, path, REFRESH);
       }
     }
   }
@@ -477,6 +478,15 @@
     settleSoon();
   }
 
+  // What asked was replaced meanwhile, by an answer that may be older than this one and has nothing to put it into:
+  // what stands in its place asks again. Told to the element alone; the document does not hear what happens outside it.
+  function overtaken(event) {
+    const { elt, target, requestConfig } = event.detail;
+    if (!isRefresh(requestConfig.triggeringEvent) || (elt.isConnected && target.isConnected)) return;
+    event.preventDefault();
+    owe(elt, target);
+  }
+
   // ---- Answers that still hold
 
   // No cache keeps parts of private pages. As long as this page is open it remembers them itself, by their address, and
@@ -506,16 +516,17 @@
   });
 
   document.addEventListener("htmx:confirm", (event) => {
-    const { elt, target, path, triggeringEvent } = event.detail;
+    const { elt, target, triggeringEvent } = event.detail;
     if (!isRefresh(triggeringEvent) || !mustWait(elt, target)) return;
     event.preventDefault();
-    owe(elt, target, path);
+    owe(elt, target);
   });
   document.addEventListener("htmx:beforeSend", ({ detail: { xhr, elt, target, requestConfig } }) => {
     const isOne = isRefresh(requestConfig.triggeringEvent);
     if (isOne) owed.delete(key(elt));
     flights.set(xhr, { target, refresh: isOne, heard: stream?.arrived.length ?? 0 });
     xhr.addEventListener("loadend", () => landed(xhr));
+    if (isOne) elt.addEventListener("htmx:beforeOnLoad", overtaken);
   });
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (!isRefresh(detail.requestConfig.triggeringEvent)) return;
@@ -523,7 +534,7 @@
       detail.shouldSwap = false; // Nobody asked for it, so nobody is told that it failed.
     } else if (isInUse(detail.target)) {
       detail.shouldSwap = false;
-      owe(detail.requestConfig.elt, detail.target, detail.requestConfig.path);
+      owe(detail.requestConfig.elt, detail.target);
     } else if (isUnchanged(detail.target, detail.serverResponse)) {
       detail.shouldSwap = false;
     } else {
