@@ -13,10 +13,11 @@ from processes import ROOT
 from sqlmodel import SQLModel
 
 from certlifecycle import Role
-from webapp import LARGEST_REQUEST, counting
+from webapp import counting
 from webapp.accounts import factors, passkeys, passwords, sessions
 from webapp.certificates import csr, public_keys, saved
 from webapp.config import Settings, load
+from webapp.console import LARGEST_REQUEST
 from webapp.error_pages import REFUSALS
 from webapp.importing import LARGEST_FILE
 from webapp.jobs import many
