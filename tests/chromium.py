@@ -16,7 +16,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds that something may take to show: browsers, servers and databases share a small machine."""
 INSTALL = "apt-get install chromium"
 

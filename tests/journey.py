@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from chromium import PATIENCE
 from complaints import complaints_of
 from playwright.sync_api import Browser, Page, expect
 from processes import end, environment, eventually, free_ports
 from shop import signing_request, test_settings
 
 from webapp.demo import PASSWORD
-
-PATIENCE = 20_000
-"""Milliseconds that a step of the other person, or of the worker, may take to show."""
 
 
 @dataclass

@@ -210,14 +210,14 @@ class Scene:
 
     def is_shown(self, status: str, text: str) -> None:
         place = self.page.locator("[data-live-status]")
-        expect(place).to_have_attribute("data-live-status", status, timeout=PATIENCE * 1000)
+        expect(place).to_have_attribute("data-live-status", status)
         expect(place).to_have_text(text)
 
     def is_away(self) -> None:
         """Wait until the page has noticed that there is no stream; whether it polls already is a matter of moments."""
         place = self.page.locator("[data-live-status]")
         away = re.compile("^(reconnecting|polling)$")
-        expect(place).to_have_attribute("data-live-status", away, timeout=PATIENCE * 1000)
+        expect(place).to_have_attribute("data-live-status", away)
 
     def remember_statuses(self) -> None:
         """Keep what the page says of itself from now on; what shows for a moment only cannot be waited for."""
@@ -236,7 +236,7 @@ class Scene:
 
     def counts(self, certificate: str, times: int) -> None:
         text = f"{certificate} changed {times} times"
-        expect(self.page.locator(f"#{certificate} b")).to_have_text(text, timeout=PATIENCE * 1000)
+        expect(self.page.locator(f"#{certificate} b")).to_have_text(text)
 
     def until(self, path: str, times: int) -> None:
         """Wait until a path was asked for so often."""

@@ -21,8 +21,6 @@ from webapp.accounts.models import Account
 from webapp.languages import Languages
 from webapp.wording import Wording
 
-PATIENCE = 20_000
-"""Milliseconds that what somebody else does may take to show."""
 SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 900}}
 
 
@@ -89,15 +87,15 @@ class Reader:
     def sees(self, message: str, where: str = "main", **values: object) -> None:
         """Wait until a text shows, without loading the page anew."""
         found = self.tab.locator(where).get_by_text(self.say(message, **values)).first
-        expect(found).to_be_visible(timeout=PATIENCE)
+        expect(found).to_be_visible()
 
     def is_at(self, domain: str) -> None:
         """Wait for the page of a domain."""
-        expect(self.tab.get_by_role("heading", level=1)).to_contain_text(domain, timeout=PATIENCE)
+        expect(self.tab.get_by_role("heading", level=1)).to_contain_text(domain)
 
     def is_live(self) -> None:
         """Wait until changes would come to this page by themselves."""
-        expect(self.tab.locator("[data-live-status=live]")).to_have_count(1, timeout=PATIENCE)
+        expect(self.tab.locator("[data-live-status=live]")).to_have_count(1)
 
     def stops_at(self, name: str) -> None:
         """Look at the page: keep a picture; it fits the screen and speaks one language."""

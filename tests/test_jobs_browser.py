@@ -14,8 +14,6 @@ from webapp.accounts import sessions
 from webapp.accounts.models import Account
 
 pytestmark = pytest.mark.browser
-PATIENCE = 20_000
-"""Milliseconds that the page may take to ask and to show the answer."""
 
 
 @pytest.fixture
@@ -61,7 +59,7 @@ def test_the_bar_moves_by_itself_and_the_page_can_be_left(chromium: Browser, sho
         bar = page.locator("#job progress")
         expect(bar).to_have_attribute("value", "0")
         go_on(1)
-        expect(bar).to_have_attribute("value", "1", timeout=PATIENCE)
+        expect(bar).to_have_attribute("value", "1")
         expect(page.get_by_text("1 of 4").first).to_be_visible()
         expect(page.locator("#item-0")).to_contain_text("Verified.")
         expect(page.locator("#item-1")).to_contain_text("Not yet")
@@ -76,10 +74,10 @@ def test_the_bar_moves_by_itself_and_the_page_can_be_left(chromium: Browser, sho
 
         loads.clear()
         go_on(2)
-        expect(page.get_by_text("Everything is done.").first).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Everything is done.").first).to_be_visible()
         expect(bar).to_have_attribute("value", "4")
         expect(page.locator("#job-news")).to_have_text("Finished. Everything is done.")
-        expect(page.locator("#under-way")).to_be_hidden(timeout=PATIENCE)
+        expect(page.locator("#under-way")).to_be_hidden()
         assert loads == []
         # It has ended, so nobody asks any more; no hub runs here, which is tried again now and then.
         asked.clear()
@@ -100,7 +98,7 @@ def test_a_button_keeps_the_focus_while_the_bar_stands_still(chromium: Browser, 
             pass
         expect(stop).to_be_focused()
         page.keyboard.press("Enter")
-        expect(page.get_by_text("Stopped by Rita.").first).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Stopped by Rita.").first).to_be_visible()
 
 
 def test_without_scripts_loading_again_shows_how_far_it_is(chromium: Browser, shop: Shop, served: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from journey import PATIENCE
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from processes import end, eventually, free_ports, start
 from shop import PASSWORD, Shop
@@ -81,16 +80,16 @@ def _answers(url: str) -> bool:
 def test_the_count_beside_review_changes_and_the_focus_stays(scene: Scene) -> None:
     page = scene.sign_in(scene.shop.rita)
     page.goto(f"{scene.shop.settings.public_url}/certificates")
-    expect(page.locator("[data-live-status=live]")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("[data-live-status=live]")).to_be_visible()
     review = page.get_by_role("navigation", name="Main").get_by_role("link", name="Review")
     expect(review).to_have_text("Review")
     review.focus()
     scene.shop.clock.now = present()
     certificate = scene.shop.certificate_in(State.SUBMITTED)
-    expect(review).to_have_text("Review 1", timeout=PATIENCE)
+    expect(review).to_have_text("Review 1")
     expect(review).to_be_focused()
     scene.shop.fire(certificate, Event.VERIFY)
-    expect(review).to_have_text("Review", timeout=PATIENCE)
+    expect(review).to_have_text("Review")
     expect(review).to_be_focused()
 
 
@@ -103,7 +102,7 @@ def test_an_administrator_sees_what_fails_and_has_it_tried_again(scene: Scene) -
     page.on("load", lambda loaded: loads.append(loaded.url))
     certificate = scene.failing()
     entry = page.locator(f"#work-{certificate.id}")
-    expect(entry).to_be_visible(timeout=PATIENCE + 10_000)
+    expect(entry).to_be_visible()
     entry.get_by_text("Try again…").click()
     reason = entry.get_by_label("Reason")
     reason.fill("The authority says that it is back.")
@@ -118,4 +117,4 @@ def test_an_administrator_sees_what_fails_and_has_it_tried_again(scene: Scene) -
     expect(entry.get_by_text("Ada had it tried again on")).to_be_visible()
     assert scene.shop.history(certificate)[-1].event == "retry"
     scene.shop.fire(scene.shop.get(certificate.id), Event.ISSUE)
-    expect(entry).to_have_count(0, timeout=PATIENCE)
+    expect(entry).to_have_count(0)

@@ -14,8 +14,6 @@ from certlifecycle import State
 from webapp.review.models import ReviewClaim
 
 pytestmark = pytest.mark.browser
-PATIENCE = 20_000
-"""Milliseconds that what somebody else does may take to show."""
 
 
 @pytest.fixture
@@ -26,12 +24,12 @@ def console(open_shop: Callable[..., Shop], sqlite_url: str, chromium: Browser) 
 
 def is_live(tab: Page) -> None:
     """Wait until the page says that it is live."""
-    expect(tab.locator("[data-live-status=live]")).to_have_count(1, timeout=PATIENCE)
+    expect(tab.locator("[data-live-status=live]")).to_have_count(1)
 
 
 def soon(tab: Page, text: str | re.Pattern[str], where: str = "main") -> None:
     """Wait until a text shows."""
-    expect(tab.locator(where).get_by_text(text).first).to_be_visible(timeout=PATIENCE)
+    expect(tab.locator(where).get_by_text(text).first).to_be_visible()
 
 
 def test_a_claim_is_seen_by_the_other_reviewer_at_once_and_can_be_taken_over(console: Console) -> None:
@@ -50,7 +48,7 @@ def test_a_claim_is_seen_by_the_other_reviewer_at_once_and_can_be_taken_over(con
         soon(rita, re.compile("Claimed by you until"))
         soon(robin, re.compile("Claimed by Rita until"), "#claim")
         # The decision asks to be told that it passes the claim over.
-        expect(robin.get_by_label("Decide all the same").first).to_be_visible(timeout=PATIENCE)
+        expect(robin.get_by_label("Decide all the same").first).to_be_visible()
 
         robin.get_by_role("button", name="Take over").click()
         soon(robin, re.compile("Claimed by you until"), "#claim")
@@ -58,7 +56,7 @@ def test_a_claim_is_seen_by_the_other_reviewer_at_once_and_can_be_taken_over(con
         soon(rita, re.compile("Robin took it over from you"))
 
         robin.get_by_role("button", name="Let go").click()
-        expect(rita.get_by_role("button", name="Claim: www.example.com")).to_be_visible(timeout=PATIENCE)
+        expect(rita.get_by_role("button", name="Claim: www.example.com")).to_be_visible()
         assert loads == []
 
 
@@ -103,7 +101,7 @@ def test_who_else_looks_comes_and_goes(console: Console) -> None:
         soon(rita, "Also looking: Robin")
         soon(robin, "Also looking: Rita")
         robin.goto(console.url + "/review")
-        expect(rita.get_by_text("Also looking")).to_have_count(0, timeout=PATIENCE)
+        expect(rita.get_by_text("Also looking")).to_have_count(0)
 
 
 def test_work_on_the_case_renews_the_claim_and_an_idle_page_does_not(console: Console) -> None:
