@@ -101,18 +101,17 @@
   // ticket but in its address, where secrets do not belong.
   class Source {
     constructor(url, ticket, last) {
-      this.last = last; // The id of the last event that had one.
       this.pause = 1000; // So long the hub wants whoever was cut off to wait.
       this.leaving = new AbortController();
-      this.read(url, ticket);
+      this.read(url, ticket, last);
     }
 
     // Tells its owner of the beginning by onopen(), of each event by onevent(), and by onend(refused) of an end that the
     // owner did not want.
-    async read(url, ticket) {
+    async read(url, ticket, last) {
       const { signal } = this.leaving;
       const headers = { Accept: "text/event-stream", Authorization: `Bearer ${ticket}` };
-      if (this.last) headers["Last-Event-ID"] = this.last;
+      if (last) headers["Last-Event-ID"] = last;
       const asked = { headers, signal, cache: "no-store", credentials: "omit", priority: "low" };
       const answer = await fetch(url, asked).catch(() => null);
       if (answer?.ok && !signal.aborted) {
@@ -137,9 +136,8 @@
       if (this.leaving.signal.aborted) return;
       const fields = new Map([...block.matchAll(/^(\w+): ?(.*)$/gm)].map(([, name, value]) => [name, value]));
       if (fields.has("retry")) this.pause = Number(fields.get("retry"));
-      if (fields.has("id")) this.last = fields.get("id");
       const type = fields.get("event");
-      if (type) this.onevent({ type, data: fields.get("data") ?? "", lastEventId: this.last });
+      if (type) this.onevent({ type, data: fields.get("data") ?? "", id: fields.get("id") });
     }
 
     close() {
@@ -159,7 +157,7 @@
       polling.seconds = Number(place?.dataset.livePoll) || POLL_SECONDS;
       this.readyState = EventSource.CONNECTING;
       this.source = null;
-      this.last = "";
+      this.last = ""; // The id of the last event that had one.
       this.arrived = []; // What was told while an answer was on its way from the server.
       this.heartbeat = 15;
       this.failures = 0;
@@ -245,7 +243,7 @@
     }
 
     receive(event) {
-      this.last = event.lastEventId;
+      this.last = event.id ?? this.last;
       this.listen();
       if (event.type === "heartbeat") {
         this.heartbeat = Number(event.data) || this.heartbeat;
@@ -284,8 +282,8 @@
       if (event) this.tell(event);
     }
 
-    tell({ type, data, lastEventId }) {
-      this.dispatchEvent(new MessageEvent(type, { data, lastEventId }));
+    tell({ type, data }) {
+      this.dispatchEvent(new MessageEvent(type, { data, lastEventId: this.last }));
       renewRows(type);
     }
 
