@@ -47,7 +47,7 @@ screenshots: $(VENV)/.tests
 	@$(BIN)/python tests/screenshots.py $(ARGS)
 
 fuzz: $(VENV)/.tests
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@$(INSTALL) '.[fuzz]'
 	@PYTHONPATH=tests nice $(BIN)/python tests/fuzz.py $(ARGS)
 
 lock: $(VENV)/.supply
@@ -69,16 +69,24 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.console: pyproject.toml | $(VENV)/bin/python
+# What is tried out and tested are the versions that a deployment installs. Without the hashes: pip would ask for one of
+# the project itself.
+$(VENV)/.versions: requirements.lock | $(VENV)/bin/python
+	@sed -n 's/^\([A-Za-z0-9._-]*==.*\) \\$$/\1/p' requirements.lock > $@
+
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/.versions --editable
+
+$(VENV)/.console: pyproject.toml $(VENV)/.versions
 	@echo "Installing (the first time takes a minute) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(INSTALL) .
 	@touch $@
 
-$(VENV)/.tests: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.tests: pyproject.toml $(VENV)/.versions
 	@echo "Installing what the tests need (the first time takes a minute) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	@$(INSTALL) '.[test,check]'
 	@touch $@ $(VENV)/.console
 
+# Not held to the lock: it is made anew with these.
 $(VENV)/.supply: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the lists are made with …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply]'
