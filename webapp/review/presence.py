@@ -1,7 +1,8 @@
 """Presence: who else has a case open.
 
 A page about a case says every few seconds that it is still there, by the same questions that keep it up to date, and
-says good-bye when it is left. A page that can do neither (no scripts, a dead machine) counts for a short while.
+says good-bye when it is left. A page that can do neither (no scripts, a dead machine) counts for a short while, and so
+does one whose last sign was still on its way when it was left, and came after its good-bye.
 """
 
 from datetime import datetime, timedelta
