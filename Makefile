@@ -74,7 +74,8 @@ $(VENV)/bin/python:
 $(VENV)/.versions: requirements.lock | $(VENV)/bin/python
 	@sed -n 's/^\([A-Za-z0-9._-]*==.*\) \\$$/\1/p' requirements.lock > $@
 
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/.versions --editable
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL = $(PIP_INSTALL) --constraint $(VENV)/.versions --editable
 
 $(VENV)/.console: pyproject.toml $(VENV)/.versions
 	@echo "Installing (the first time takes a minute) …"
@@ -89,7 +90,7 @@ $(VENV)/.tests: pyproject.toml $(VENV)/.versions
 # Not held to the lock: it is made anew with these.
 $(VENV)/.supply: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the lists are made with …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply]'
+	@$(PIP_INSTALL) --editable '.[supply]'
 	@touch $@
 
 clean:

@@ -196,12 +196,18 @@ def open_whole(scene: Scene) -> None:
     scene.desk.replaces["/fragment/part"] = "#whole"
 
 
-def test_what_was_replaced_while_it_asked_is_asked_for_anew(scene: Scene) -> None:
-    open_whole(scene)
-    scene.desk.given["/fragment/part"] = WHOLE.format(whole="part's", part="part's")
+def part_asks(scene: Scene, text: str) -> threading.Event:
+    """Have the inner fragment ask; its answer, with this text, is rendered and waits for the event."""
+    scene.desk.given["/fragment/part"] = WHOLE.format(whole=text, part=text)
     held = scene.desk.hold["/fragment/part"] = threading.Event()
     scene.page.evaluate("htmx.trigger('#part', 'desk:pulse')")
     scene.until("/fragment/part", 1)
+    return held
+
+
+def test_what_was_replaced_while_it_asked_is_asked_for_anew(scene: Scene) -> None:
+    open_whole(scene)
+    held = part_asks(scene, "part's")
     scene.desk.given["/fragment/whole"] = WHOLE.format(whole="second", part="second")
     scene.writer.change("c2")
     expect(scene.page.locator("#part")).to_have_text("second")
@@ -231,10 +237,7 @@ def test_an_older_answer_from_within_does_not_outlive_a_newer_one(scene: Scene) 
 
 def test_what_does_not_live_any_more_is_not_asked_for_again(scene: Scene) -> None:
     open_whole(scene)
-    scene.desk.given["/fragment/part"] = WHOLE.format(whole="late", part="late")
-    held = scene.desk.hold["/fragment/part"] = threading.Event()
-    scene.page.evaluate("htmx.trigger('#part', 'desk:pulse')")
-    scene.until("/fragment/part", 1)
+    held = part_asks(scene, "late")
     scene.desk.given["/fragment/whole"] = '<section id="whole"><p id="part">the end</p></section>'
     scene.writer.change("c2")
     expect(scene.page.locator("#part")).to_have_text("the end")

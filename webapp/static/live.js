@@ -43,20 +43,21 @@
     htmx.trigger(document.body, REFRESH);
   }
 
+  // Where an element gets its present from; one that does not live any more has no such address.
+  const address = (element) => element.getAttribute("hx-get") ?? element.dataset.liveGet;
+
   // How it ended is shown by landed().
-  function ask(source, path, type) {
-    htmx.ajax("GET", path, { source, event: new CustomEvent(type) }).catch(() => {});
+  function ask(source, type) {
+    htmx.ajax("GET", address(source), { source, event: new CustomEvent(type) }).catch(() => {});
   }
 
   // ---- Rows, of which there are many
 
   function renewRows(type) {
-    for (const row of document.querySelectorAll(`[data-live-on~="${CSS.escape(type)}"]`)) {
-      ask(row, row.dataset.liveGet, `sse:${type}`);
-    }
+    for (const row of document.querySelectorAll(`[data-live-on~="${CSS.escape(type)}"]`)) ask(row, `sse:${type}`);
   }
   document.addEventListener("desk:expired", ({ target: row }) => {
-    if (row.dataset.liveGet) ask(row, row.dataset.liveGet, "desk:expired");
+    if (row.dataset.liveGet) ask(row, "desk:expired");
   });
 
   // ---- Polling, while there is no stream
@@ -388,13 +389,12 @@
     for (const [id, debt] of owed) {
       const source = present(debt.source);
       const target = present(debt.target);
-      const path = source?.getAttribute("hx-get") ?? source?.dataset.liveGet; // Without one it does not live any more.
-      if (!source?.isConnected || !target?.isConnected || !path) {
+      if (!source?.isConnected || !target?.isConnected || !address(source)) {
         owed.delete(id);
       } else if (!mustWait(source, target)) {
         owed.delete(id);
         target.removeAttribute("data-live-held");
-        ask(source, path, REFRESH);
+        ask(source, REFRESH);
       }
     }
   }
@@ -521,10 +521,12 @@
   });
   document.addEventListener("htmx:beforeSend", ({ detail: { xhr, elt, target, requestConfig } }) => {
     const isOne = isRefresh(requestConfig.triggeringEvent);
-    if (isOne) owed.delete(key(elt));
+    if (isOne) {
+      owed.delete(key(elt));
+      elt.addEventListener("htmx:beforeOnLoad", overtaken);
+    }
     flights.set(xhr, { target, refresh: isOne, heard: stream?.arrived.length ?? 0 });
     xhr.addEventListener("loadend", () => landed(xhr));
-    if (isOne) elt.addEventListener("htmx:beforeOnLoad", overtaken);
   });
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (!isRefresh(detail.requestConfig.triggeringEvent)) return;
