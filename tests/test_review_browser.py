@@ -11,6 +11,7 @@ from shop import Shop
 from sqlmodel import select
 
 from certlifecycle import State
+from webapp.review import presence
 from webapp.review.models import ReviewClaim
 
 pytestmark = pytest.mark.browser
@@ -90,13 +91,6 @@ def test_a_claim_that_has_run_out_goes_by_itself(console: Console) -> None:
         soon(rita, "Nobody has claimed it.", "#claim")
 
 
-def says_no_more(tab: Page) -> None:
-    """Have nothing under way that says that the page is open: it could overtake the good-bye, and then it counts for a
-    while (see :mod:`webapp.review.presence`), which is for ever where the clock stands still."""
-    tab.route("**/presence?*", lambda route: route.fulfill(status=204))
-    expect(tab.locator("#presence.htmx-request")).to_have_count(0)
-
-
 def test_who_else_looks_comes_and_goes(console: Console) -> None:
     shop = console.shop
     certificate = shop.certificate_in(State.REFUND_REQUESTED)
@@ -107,9 +101,42 @@ def test_who_else_looks_comes_and_goes(console: Console) -> None:
         robin.goto(console.url + url_of(certificate))
         soon(rita, "Also looking: Robin")
         soon(robin, "Also looking: Rita")
-        says_no_more(robin)
         robin.goto(console.url + "/review")
         expect(rita.get_by_text("Also looking")).to_have_count(0)
+
+
+def test_a_sign_that_overtakes_the_good_bye_keeps_nobody_there(console: Console) -> None:
+    shop = console.shop
+    certificate = shop.certificate_in(State.REFUND_REQUESTED)
+    looking = re.compile("Also looking: Robin")
+    with console.tab(shop.rita) as rita, console.tab(shop.robin) as robin:
+        rita.goto(console.url + url_of(certificate))
+        is_live(rita)
+        robin.goto(console.url + url_of(certificate))
+        is_live(robin)
+        with robin.expect_request(lambda asked: "/presence?" in asked.url) as sign:
+            robin.mouse.wheel(0, 10)
+        soon(rita, looking)
+        hides(robin, True)
+        expect(rita.get_by_text("Also looking")).to_have_count(0)
+        late = robin.request.get(sign.value.url, headers={"HX-Request": "true"})
+        assert late.status == 200
+        with shop.database.reading() as session:
+            assert presence.others(session, certificate.id, shop.rita.actor, shop.clock()) == []
+        # Whoever comes back is there again.
+        hides(robin, False)
+        soon(rita, looking)
+
+
+def hides(tab: Page, is_hidden: bool) -> None:
+    """Put another tab before this one, or take it away again."""
+    tab.evaluate(
+        """is_hidden => {
+            Object.defineProperty(document, "hidden", { configurable: true, get: () => is_hidden });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
 
 
 def test_work_on_the_case_renews_the_claim_and_an_idle_page_does_not(console: Console) -> None:

@@ -82,9 +82,9 @@ def test_a_sign_of_life_alone_tells_nobody_anything(shop: Shop) -> None:
     assert signals(shop) == []
 
 
-def leave(browser: Browser, page: Page, status: int = 204) -> None:
+def leave(browser: Browser, page: Page, stay: int | str = 1) -> None:
     place = element(page, "presence")
-    browser.post(place.get("data-leave"), {"visit": place.get("data-visit")}, status)
+    browser.post(place.get("data-leave"), {"visit": place.get("data-visit"), "stay": str(stay)}, 204)
 
 
 def test_whoever_leaves_is_gone_at_once(shop: Shop) -> None:
@@ -101,6 +101,52 @@ def test_whoever_leaves_is_gone_at_once(shop: Shop) -> None:
     signals(shop)
     leave(rita, other)
     assert signals(shop) == []
+
+
+def test_a_sign_that_comes_after_the_good_bye_counts_for_nothing(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.REFUND_REQUESTED)
+    rita, robin = shop.browser(shop.rita), shop.browser(shop.robin)
+    page = rita.get(url_of(certificate))
+    leave(rita, page)
+    for _ in range(2):
+        signals(shop)
+        rita.get(question(page) + "&stay=1", htmx=True)
+        assert signals(shop) == []
+        assert shown(robin.get(url_of(certificate))) == ""
+        # Nor when it was on its way for longer than an open page counts without a sign.
+        shop.clock.now += presence.GONE_AFTER
+
+
+def test_a_page_that_is_come_back_to_is_seen_again(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.REFUND_REQUESTED)
+    rita, robin = shop.browser(shop.rita), shop.browser(shop.robin)
+    page, other = rita.get(url_of(certificate)), robin.get(url_of(certificate))
+    leave(rita, page)
+    signals(shop)
+    rita.get(question(page) + "&stay=2", htmx=True)
+    assert signals(shop) == [f"looking-{certificate.id}"]
+    # What the first stay still had to say comes now.
+    leave(rita, page, stay=1)
+    rita.get(question(page) + "&stay=1", htmx=True)
+    assert signals(shop) == []
+    assert shown(robin.get(question(other), htmx=True)) == LOOKING + "Rita"
+    # A third stay that was so short that its good-bye is the first that is heard of it.
+    leave(rita, page, stay=3)
+    rita.get(question(page) + "&stay=3", htmx=True)
+    assert signals(shop) == [f"looking-{certificate.id}"]
+    assert shown(robin.get(question(other), htmx=True)) == ""
+
+
+@pytest.mark.parametrize("stay", ["", "0", "-1", "x", "1000000", "9" * 40, "1.5"])
+def test_a_number_of_a_stay_that_is_none_counts_as_the_first(shop: Shop, stay: str) -> None:
+    certificate = shop.certificate_in(State.REFUND_REQUESTED)
+    rita, robin = shop.browser(shop.rita), shop.browser(shop.robin)
+    page = rita.get(url_of(certificate))
+    rita.get(f"{question(page)}&stay={stay}", htmx=True)
+    assert shown(robin.get(url_of(certificate))) == LOOKING + "Rita"
+    leave(rita, page, stay)
+    rita.get(f"{question(page)}&stay={stay}", htmx=True)
+    assert shown(robin.get(url_of(certificate))) == ""
 
 
 def test_nobody_ends_or_keeps_up_somebody_else_s_page(shop: Shop) -> None:
@@ -146,6 +192,30 @@ def test_the_same_page_twice_at_once_is_one_page(any_shop: Shop) -> None:
     with any_shop.database.reading() as session:
         assert presence.others(session, certificate.id, any_shop.robin.actor, now) == ["Rita"]
         assert presence.others(session, certificate.id, any_shop.rita.actor, now) == []
+
+
+def test_a_stay_that_is_over_stays_over(any_shop: Shop) -> None:
+    certificate = any_shop.certificate_in(State.REFUND_REQUESTED)
+    visit, rita, now = new_id(), any_shop.rita.actor, any_shop.clock()
+
+    def come(stay: int, after: timedelta = timedelta()) -> list[str]:
+        with any_shop.database.writing() as session:
+            presence.come(session, visit, certificate.id, rita, now + after, stay)
+            return presence.others(session, certificate.id, any_shop.robin.actor, now + after)
+
+    def leave(stay: int) -> list[str]:
+        with any_shop.database.writing() as session:
+            presence.leave(session, visit, certificate.id, rita, stay)
+            return presence.others(session, certificate.id, any_shop.robin.actor, now)
+
+    assert come(1) == ["Rita"]
+    assert leave(1) == []
+    assert come(1) == []
+    assert come(2) == ["Rita"]
+    assert (leave(1), come(1)) == (["Rita"], ["Rita"])
+    assert (leave(3), come(3), come(2)) == ([], [], [])
+    assert come(3, after=2 * presence.GONE_AFTER) == []
+    assert come(4, after=2 * presence.GONE_AFTER) == ["Rita"]
 
 
 def test_the_signs_of_life_of_a_page_keep_no_session_alive(shop: Shop) -> None:

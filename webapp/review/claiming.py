@@ -101,7 +101,7 @@ def look(certificate_id: str) -> Response:
     file_of(certificate_id)
     if visit is not None:
         with parts().database.writing() as session:
-            presence.come(session, visit, certificate_id, me, now)
+            presence.come(session, visit, certificate_id, me, now, _stay(request.args))
             if request.args.get("active"):
                 claims.renew(session, certificate_id, me, now, lease())
     with parts().database.reading() as session:
@@ -116,13 +116,19 @@ def leave(certificate_id: str) -> BaseResponse:
     visit = _visit(request.form)
     if visit is not None:
         with parts().database.writing() as session:
-            presence.leave(session, visit, certificate_id, account().actor)
+            presence.leave(session, visit, certificate_id, account().actor, _stay(request.form))
     return Response(status=204)
 
 
 def _visit(values: MultiDict[str, str]) -> str | None:
     found = re.fullmatch("[0-9a-f]{32}", values.get("visit", ""))
     return found[0] if found else None
+
+
+def _stay(values: MultiDict[str, str]) -> int:
+    """Which of the page's stays it is; a number that no page of ours would send counts as the first."""
+    found = re.fullmatch("[1-9][0-9]{0,5}", values.get("stay", ""))
+    return int(found[0]) if found else 1
 
 
 # Notes

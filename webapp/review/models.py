@@ -66,7 +66,11 @@ class ReviewClaimEvent(SQLModel, table=True):
 
 
 class ReviewVisit(SQLModel, table=True):
-    """One page about a case that a reviewer has open; it counts as open for a moment after ``seen_at``."""
+    """One page about a case that a reviewer has open; it counts as open for a moment after ``seen_at``.
+
+    A page is left and come back to: ``stay`` numbers the times from 1, and ``is_over`` says that the last of them has
+    ended. The row stays for a while, so that a sign of life that comes after the good-bye is known for what it is.
+    """
 
     __tablename__ = "review_visit"
     __table_args__ = (sa.Index("ix_review_visit_certificate", "certificate_id", "seen_at"),)
@@ -75,6 +79,8 @@ class ReviewVisit(SQLModel, table=True):
     certificate_id: str = Field(foreign_key="certificate.id", max_length=32)
     account_id: str = Field(foreign_key="account.id", max_length=32)
     seen_at: datetime = Field(sa_type=UtcDateTime)
+    stay: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    is_over: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
 
 
 class ReviewNote(SQLModel, table=True):

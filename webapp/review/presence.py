@@ -1,13 +1,17 @@
 """Presence: who else has a case open.
 
 A page about a case says every few seconds that it is still there, by the same questions that keep it up to date, and
-says good-bye when it is left. A page that can do neither (no scripts, a dead machine) counts for a short while, and so
-does one whose last sign was still on its way when it was left, and came after its good-bye.
+says good-bye when it is left. A page that can do neither (no scripts, a dead machine) counts for a short while.
+
+What a page says may arrive in another order than it was said: its last sign of life is still on its way when it is
+left, and comes after the good-bye. Every word therefore names the stay that it belongs to, a number that the page
+raises when it is come back to (another tab, the browser's Back), and a stay that is over stays over.
 """
 
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, delete, select, update
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, delete, not_, or_, select, update
 
 from certlifecycle import Actor
 from webapp.accounts.models import Account
@@ -20,38 +24,38 @@ GONE_AFTER = timedelta(seconds=45)
 """After this long without a sign a page counts as left: three heartbeats of the hub."""
 
 
-def come(session: Session, visit: str, certificate_id: str, who: Actor, now: datetime) -> None:
-    """Note that a page is open, inside the caller's transaction; the others are told when it was not before."""
-    mine = [
-        col(ReviewVisit.id) == visit,
-        col(ReviewVisit.certificate_id) == certificate_id,
-        col(ReviewVisit.account_id) == who.id,
-    ]
-    known = session.exec(
-        update(ReviewVisit).where(*mine, col(ReviewVisit.seen_at) > now - GONE_AFTER).values(seen_at=now)
-    )
-    if rows_changed(known) == 1:
+def come(session: Session, visit: str, certificate_id: str, who: Actor, now: datetime, stay: int = 1) -> None:
+    """Note that a page is open, inside the caller's transaction; the others are told when it was not before.
+
+    ``stay`` is the page's own count, from 1, of the times that it was come to. A sign from a stay that is over, or from
+    one before, changes nothing.
+    """
+    mine = _page(visit, certificate_id, who)
+    this = and_(col(ReviewVisit.stay) == stay, col(ReviewVisit.is_over).is_(False))
+    is_fresh = col(ReviewVisit.seen_at) > now - GONE_AFTER
+    if rows_changed(session.exec(update(ReviewVisit).where(*mine, this, is_fresh).values(seen_at=now))):
         return
-    session.exec(delete(ReviewVisit).where(*mine))
-    # Whatever was left behind without a good-bye goes here, so that the table stays as small as the team.
+    back = update(ReviewVisit).where(*mine, or_(col(ReviewVisit.stay) < stay, and_(this, not_(is_fresh))))
+    if rows_changed(session.exec(back.values(stay=stay, is_over=False, seen_at=now))):
+        _tell(session, certificate_id)
+        return
+    # Whatever was left behind goes here, so that the table stays as small as the team.
     session.exec(delete(ReviewVisit).where(col(ReviewVisit.seen_at) <= now - 10 * GONE_AFTER))
-    row = {"id": visit, "certificate_id": certificate_id, "account_id": who.id, "seen_at": now}
-    # The same page may say so twice at once; another's page with this name is nothing that a page of ours would send.
+    row = {"id": visit, "certificate_id": certificate_id, "account_id": who.id, "seen_at": now, "stay": stay}
+    # It is there already when the stay is over, when the same page said so twice at once, and when it is another's
+    # page: that is nothing that a page of ours would send.
     insert = insert_unless(session, ReviewVisit).values(row).on_conflict_do_nothing()
     if session.execute(insert.returning(col(ReviewVisit.id))).first() is not None:
         _tell(session, certificate_id)
 
 
-def leave(session: Session, visit: str, certificate_id: str, who: Actor) -> None:
-    """Note that a page was left, inside the caller's transaction."""
-    gone = session.exec(
-        delete(ReviewVisit).where(
-            col(ReviewVisit.id) == visit,
-            col(ReviewVisit.certificate_id) == certificate_id,
-            col(ReviewVisit.account_id) == who.id,
-        )
+def leave(session: Session, visit: str, certificate_id: str, who: Actor, stay: int = 1) -> None:
+    """Note that a page's stay is over, inside the caller's transaction; a stay that has begun since goes on."""
+    over = update(ReviewVisit).where(
+        *_page(visit, certificate_id, who),
+        or_(col(ReviewVisit.stay) < stay, and_(col(ReviewVisit.stay) == stay, col(ReviewVisit.is_over).is_(False))),
     )
-    if rows_changed(gone) == 1:
+    if rows_changed(session.exec(over.values(stay=stay, is_over=True))):
         _tell(session, certificate_id)
 
 
@@ -63,11 +67,20 @@ def others(session: Session, certificate_id: str, viewer: Actor, now: datetime) 
         .where(
             ReviewVisit.certificate_id == certificate_id,
             ReviewVisit.account_id != viewer.id,
+            col(ReviewVisit.is_over).is_(False),
             col(ReviewVisit.seen_at) > now - GONE_AFTER,
         )
         .distinct()
     ).all()
     return sorted(name for _, name in found)
+
+
+def _page(visit: str, certificate_id: str, who: Actor) -> list[ColumnElement[bool]]:
+    return [
+        col(ReviewVisit.id) == visit,
+        col(ReviewVisit.certificate_id) == certificate_id,
+        col(ReviewVisit.account_id) == who.id,
+    ]
 
 
 def _tell(session: Session, certificate_id: str) -> None:

@@ -14,8 +14,12 @@
   }
   const place = () => document.getElementById("presence");
 
+  // The times that the page was come to. A sign that arrives after the good-bye of its stay counts for nothing.
+  let stay = 1;
+
   document.addEventListener("htmx:configRequest", ({ target, detail }) => {
     if (target !== place()) return;
+    detail.parameters.stay = stay;
     if (active) detail.parameters.active = "1";
     active = false;
   });
@@ -32,11 +36,13 @@
     left = true;
     const form = new FormData();
     form.set("visit", visit);
+    form.set("stay", stay);
     form.set("csrf_token", JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"]);
     navigator.sendBeacon(url, form);
   }
   addEventListener("pagehide", leave);
   const back = () => {
+    if (left) stay += 1;
     left = false;
     if (place()) htmx.trigger(document.body, "desk:refresh");
   };
