@@ -6,6 +6,7 @@ from acme_support import Credulous
 from ca_support import make_csr
 from cryptography.hazmat.primitives.asymmetric import ec
 from pebble import Pebble
+from start_page import needs, waiting
 
 from certlifecycle import Event, State
 from webapp.authorities.port import StatusKind
@@ -27,8 +28,14 @@ def test_from_the_order_to_the_certificate_by_what_the_page_says(acme_shop, pebb
     assert "We are working on it" in page.words
     assert "We look again by ourselves, until" not in page.words
     assert tasks_on(page) == []
+    start = shop.browser(shop.alice).get("/")
+    assert (needs(start), waiting(start)) == ([], ["www.example.com"])
+    assert "We and the certificate authority look at your domain. You need do nothing." in start.words
+    assert "We are working on it" in shop.browser(shop.alice).get("/certificates").words
 
     shop.turn(certificate)
+    assert needs(shop.browser(shop.alice).get("/")) == ["www.example.com"]
+    assert "Your move" in shop.browser(shop.alice).get("/certificates").words
     page = shop.page(certificate)
     assert "Show that the domain is yours, as said below." in page.words
     assert "Do one of the two" in page.words
@@ -259,6 +266,11 @@ def test_what_lapsed_before_it_was_issued_is_told_and_can_be_proved_anew(acme_sh
     assert "Approved, but one thing is left to do" in page.words
     assert "These values are new" in page.words
     assert "Your move" in page.words
+    start = shop.browser(shop.alice).get("/")
+    assert needs(start) == ["www.example.com"]
+    assert "It is approved. Show the certificate authority that the domain is yours, and it issues." in start.words
+    assert "2 days left We look until" in start.words
+    assert "Your move" in shop.browser(shop.alice).get("/certificates").words
     assert shop.control_of(certificate).held_at is None
     assert "Not shown." in shop.browser(shop.rita).get(f"/review/{certificate.id}").words
     # The pages' own button serves here as well.

@@ -82,7 +82,7 @@ def test_the_row_says_whose_move_it_is_and_whether_the_money_comes_back(shop: Sh
     [
         (State.PENDING, "Submit"),
         (State.FAILED, "Submit"),
-        (State.SUBMITTED, "Details"),
+        (State.SUBMITTED, "See what to set"),
         (State.ISSUED, "Details"),
         (State.REVOKED, "Refund"),
         (State.REFUND_REQUESTED, "Progress"),

@@ -19,6 +19,7 @@ from webapp.domaincontrol.dns import Resolvers
 from webapp.domaincontrol.http import Visitor
 from webapp.domaincontrol.models import DomainControl, open_control
 from webapp.domaincontrol.present import ControlView, ago, control_view
+from webapp.domaincontrol.showing import showings
 from webapp.effects.check_domain import Patience, check_domain
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +60,8 @@ def view_of(shop: Shop, certificate: Certificate) -> ControlView | None:
     with shop.database.reading() as session:
         file = shop.desk.open_file(session, certificate.id)
         waits = Patience().for_product(file.purchase.product)
-        return control_view(session, file, shop.clock(), waits)
+        showing = showings(session, [certificate.id], lambda _: False).get(certificate.id)
+        return control_view(file, showing, shop.clock(), waits)
 
 
 def shown(app: Flask, view: ControlView) -> tuple[str, str]:

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from domain_looks import looked
 from pages import link, selects_of, words_of
 from shop import Page, Shop
+from start_page import need, needs, step, waiting
 
 from certlifecycle import PRESETS, Event, State
-from webapp.certificates.models import Certificate, PaymentMethod
-from webapp.domaincontrol.models import DomainControl, Finding, Method, note_look
+from webapp.certificates.models import PaymentMethod
+from webapp.domaincontrol.models import DomainControl
 from webapp.home.queries import MOST
 
 RESOLVER = ("127.0.0.1:5354",)
@@ -24,46 +25,8 @@ def looking(sqlite_url: str, open_shop: Callable[..., Shop]) -> Shop:
     return open_shop(sqlite_url, resolvers=RESOLVER)
 
 
-def section(page: Page, title: str) -> list[Any]:
-    """The entries of a section by the words of its title."""
-    for node in page.tree.iter("section"):
-        head = node.find("header")
-        if head is not None and words_of(head.find("h2")) == title:
-            return [one for one in node.iter("li") if one.get("class") == "need"]
-    return []
-
-
-def needs(page: Page) -> list[str]:
-    return [words_of(one.find(".//h3")) for one in section(page, "Needs you")]
-
-
-def waiting(page: Page) -> list[str]:
-    return [words_of(one.find(".//h3")) for one in section(page, "On its way, without you")]
-
-
-def need(page: Page, domain: str) -> Any:
-    every = [*section(page, "Needs you"), *section(page, "On its way, without you")]
-    (found,) = [one for one in every if words_of(one.find(".//h3")) == domain]
-    return found
-
-
-def step(page: Page, domain: str) -> tuple[str, str]:
-    """The one next step: its label and where it leads."""
-    (action,) = [node for node in need(page, domain).iter("a") if "button" in (node.get("class") or "")]
-    return words_of(action).removesuffix(f": {domain}"), action.get("href")
-
-
 def home(shop: Shop) -> Page:
     return shop.browser(shop.alice).get("/")
-
-
-def looked(shop: Shop, certificate: Certificate, held: bool = False, caa: str | None = None) -> None:
-    """A look at the certificate's domain that saw nothing, or the value."""
-    assert certificate.submission_id is not None
-    words = "The TXT record holds the right value." if held else "No TXT record at _desk.www.example.com yet."
-    finding = Finding(Method.DNS_TXT, held, words, int(held), 1)
-    held_by = Method.DNS_TXT if held else None
-    note_look(shop.database, certificate.submission_id, shop.clock(), (finding,), held_by, caa)
 
 
 # Who sees it

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+from domain_looks import looked
 from pages import link, links, words_of
 from shop import Page, Shop
 
 from certlifecycle import Event, State
 from webapp.certificates.models import Certificate
-from webapp.domaincontrol.models import Finding, Method, note_look
 
 CAA = "The CAA records at example.com do not let us issue for www.example.com; they say: issue “other.example”."
 
@@ -17,14 +17,6 @@ CAA = "The CAA records at example.com do not let us issue for www.example.com; t
 def shop(sqlite_url: str, open_shop: Callable[..., Shop]) -> Shop:
     """A shop that looks at domains; nobody is asked in these tests."""
     return open_shop(sqlite_url, resolvers=("127.0.0.1:5354",), caa_identity="desk.example")
-
-
-def looked(shop: Shop, certificate: Certificate, *, held: bool = False, caa: str | None = None) -> None:
-    words = "The TXT record holds the right value." if held else "No TXT record at _desk.www.example.com yet."
-    finding = Finding(Method.DNS_TXT, held, words, int(held), 1)
-    assert certificate.submission_id is not None
-    held_by = Method.DNS_TXT if held else None
-    note_look(shop.database, certificate.submission_id, shop.clock(), (finding,), held_by, caa)
 
 
 def application(shop: Shop, certificate: Certificate) -> Page:

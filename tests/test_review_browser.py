@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from domain_looks import looked
 from playwright.sync_api import Browser, Page, expect
 from review_support import Console, serving, url_of
 from shop import Shop
@@ -178,6 +179,23 @@ def test_a_note_comes_to_the_other_reviewer(console: Console) -> None:
         soon(robin, "The host still answers.", "#notes")
         soon(rita, "The host still answers.", "#notes")
         soon(rita, "The host still answers.", "#evidence")
+
+
+def test_whose_move_it_is_changes_before_whoever_looks(console: Console) -> None:
+    shop = console.shop
+    certificate = shop.certificate_in(State.SUBMITTED, product="ov")
+    with console.tab(shop.alice) as listed, console.tab(shop.alice) as start, console.tab(shop.rita) as queue:
+        for tab, path in ((listed, "/certificates"), (start, "/"), (queue, "/review")):
+            tab.goto(console.url + path)
+            is_live(tab)
+        row, case = listed.locator(f"#certificate-{certificate.id}"), queue.locator(f"#case-{certificate.id}")
+        expect(row.get_by_text("Your move")).to_be_visible()
+        expect(start.get_by_role("link", name="See what to set")).to_be_visible()
+        expect(case.get_by_text("Customer’s move")).to_be_visible()
+        looked(shop, certificate, held=True)
+        expect(row.get_by_text("Reviewer’s move")).to_be_visible()
+        expect(start.get_by_text("A reviewer looks at your organisation next.")).to_be_visible()
+        expect(case.get_by_text("Customer’s move")).to_have_count(0)
 
 
 # The keyboard

@@ -201,8 +201,11 @@ class ShownProof:
 def shown_proof(session: Session, order_key: str) -> ShownProof | None:
     """The proof of an order; ``None`` where no ACME authority has the order."""
     order = session.scalar(sa.select(AcmeOrder).where(col(AcmeOrder.order_key) == order_key))
-    if order is None:
-        return None
+    return shown_in(order) if order is not None else None
+
+
+def shown_in(order: AcmeOrder) -> ShownProof:
+    """The proof of an order, from its row."""
     records = read_authorizations(order.authorizations)
     return ShownProof(
         _awaited(order),

@@ -20,6 +20,7 @@ from webapp.certificates.saved import SavedSearch
 from webapp.certificates.search import NEWEST, STATES_ON, Order, Place, Search, Sort, Tab
 from webapp.certificates.sorting import sorts_on
 from webapp.counting import MOST
+from webapp.domaincontrol.showing import STATES as SHOWN_IN
 from webapp.organisations.naming import customer_words
 from webapp.wording import STATE_WORDS, Vocabulary, _, ngettext, words
 
@@ -95,6 +96,7 @@ def rows(found: Sequence[Listed], viewer: Account, now: datetime, policy: Refund
 def _row(one: Listed, viewer: Account, now: datetime, policy: RefundPolicy, ways: _Ways) -> Row:
     state = State(one.state)
     answer = verdict(one.facts, now, policy)
+    mover = mover_of(state, answer, one.showing)
     until = open_until(answer, now)
     note = time_left(until, now) if until else None
     if state is State.REFUND_REQUESTED and one.refund:
@@ -114,14 +116,14 @@ def _row(one: Listed, viewer: Account, now: datetime, policy: RefundPolicy, ways
         domain=display_name(one.domain),
         product=" · ".join(line),
         state=state,
-        mover=mover_of(state, answer),
+        mover=mover,
         outlook=answer.outlook,
         # The step is what the customer can do; it names the deadline as well.
         sentence=words().say(answer.next_step or answer.sentence),
         note=note,
         soon=until is not None and until - now <= SOON,
-        wants=_wants(state, answer, viewer),
-        action=_next_thing(one, state, answer, viewer, ways),
+        wants=_wants(state, answer, mover, viewer),
+        action=_next_thing(one, answer, mover, viewer, ways),
         dates=_dates(one),
         refund_url=ways.apply(one.id) if is_first and answer.eligible and not is_reviewer else None,
         pick=None if is_reviewer else f"{one.id}:{one.version}",
@@ -134,15 +136,16 @@ def _dates(one: Listed) -> tuple[tuple[str, datetime], ...]:
     return ((_("Issued"), one.issued_at), (_("Expires"), one.not_after))
 
 
-def _wants(state: State, answer: Verdict, viewer: Account) -> bool:
+def _wants(state: State, answer: Verdict, mover: Mover, viewer: Account) -> bool:
     if viewer.role in REVIEWERS:
-        return state in WAITING_FOR_REVIEW
+        return state in WAITING_FOR_REVIEW and mover is Mover.REVIEWER
     if state is State.REVOKED:
         return answer.eligible
-    return state in (State.PENDING, State.FAILED, State.REJECTED)
+    return mover is Mover.CUSTOMER and state is not State.ISSUED
 
 
-def _next_thing(one: Listed, state: State, answer: Verdict, viewer: Account, ways: _Ways) -> tuple[str, str]:
+def _next_thing(one: Listed, answer: Verdict, mover: Mover, viewer: Account, ways: _Ways) -> tuple[str, str]:
+    state = State(one.state)
     if viewer.role in REVIEWERS:
         if state in WAITING_FOR_REVIEW:
             return _("Review"), url_for("review.item", certificate_id=one.id)
@@ -154,6 +157,8 @@ def _next_thing(one: Listed, state: State, answer: Verdict, viewer: Account, way
         return _("Submit"), ways.submit(one.id)
     if state is State.REVOKED and answer.eligible:
         return _("Refund"), ways.apply(one.id)
+    if state in SHOWN_IN and mover is Mover.CUSTOMER:
+        return _("See what to set"), f"{ways.details(one.id)}#domain-control"
     return _("Details"), ways.details(one.id)
 
 

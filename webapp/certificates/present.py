@@ -24,9 +24,7 @@ from certlifecycle import (
 from certlifecycle.diagram import svg
 from webapp.access import parts
 from webapp.accounts.models import Account
-from webapp.authorities.choice import chosen_name
 from webapp.authorities.port import REASON_SENTENCES
-from webapp.authorities.settings import BUILTIN
 from webapp.certificates.actions import Action, actions, next_events
 from webapp.certificates.facts import facts_of
 from webapp.certificates.models import (
@@ -40,9 +38,10 @@ from webapp.certificates.models import (
 )
 from webapp.certificates.names import display_name
 from webapp.certificates.path import Path, path_of
-from webapp.certificates.queries import customer_name, history_of
+from webapp.certificates.queries import customer_name, history_of, showing_of
 from webapp.desk import File
 from webapp.domaincontrol.present import ControlView, control_view
+from webapp.domaincontrol.showing import Showing
 from webapp.due import WORK_DUE_IN
 from webapp.effects.patience import Patience
 from webapp.effects.words import hindered
@@ -111,8 +110,11 @@ def open_until(answer: Verdict, now: datetime) -> datetime | None:
     return answer.deadline if answer.outlook in (Outlook.NOW, Outlook.AFTER_A_STEP) else None
 
 
-def mover_of(state: State, answer: Verdict) -> Mover:
+def mover_of(state: State, answer: Verdict, showing: Showing | None) -> Mover:
     """Whose move it is; a revoked certificate that is not paid back any more asks nothing of anybody."""
+    by_showing = showing.mover if showing else None
+    if by_showing is not None:
+        return by_showing
     return Mover.NOBODY if state is State.REVOKED and answer.outlook is Outlook.NEVER else state.mover
 
 
@@ -247,6 +249,8 @@ def headline(
             return _(
                 "Show that the domain is yours, as said below. We look for it by ourselves; this page changes then."
             )
+        case State.SUBMITTED if control and control.caa_problem:
+            return _("The domain is yours, but its CAA records do not let us issue. Change them, as said below.")
         case State.SUBMITTED:
             return _(
                 "We have your CSR and check that the domain is yours. You need do nothing; this page changes by itself."
@@ -329,13 +333,9 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     is_reviewer = viewer.role in REVIEWERS
     happenings = [happening(row, viewer) for row in history if is_reviewer or row.event not in AMONG_REVIEWERS]
     visited = {one.state for one in happenings}
-    control = domain_control(session, file, now)
-    mover = mover_of(state, answer)
-    if control is not None and control.asks_customer:
-        mover = Mover.CUSTOMER
-    elif control is not None and control.held_at is None:
-        # The desk and the certificate authority are at it.
-        mover = Mover.SYSTEM
+    showing = showing_of(session, [certificate.id]).get(certificate.id)
+    control = domain_control(file, showing, now)
+    mover = mover_of(state, answer, showing)
     origin = State(file.refund.origin) if file.refund else None
     paid_by = label_of(PaymentMethod(purchase.payment_method), purchase.payment_account)
     paid_with = account_words(paid_by, viewer, purchase.customer_id)
@@ -365,20 +365,11 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     )
 
 
-def domain_control(session: Session, file: File, now: datetime) -> ControlView | None:
-    """How the customer shows that the domain is theirs; nothing where this desk looks at no domains."""
-    if parts().checker is None:
-        return None
+def domain_control(file: File, showing: Showing | None, now: datetime) -> ControlView | None:
+    """How the customer shows that the domain is theirs."""
     patience, product = Patience(), file.purchase.product
     is_approved = file.certificate.state == State.VERIFIED
-    waits = patience.automatic if is_approved else patience.for_product(product)
-    return control_view(session, file, now, waits, by_authority=_proves_to_authority(session, file))
-
-
-def _proves_to_authority(session: Session, file: File) -> bool:
-    """Whether the customer proves control to the certificate authority rather than to the desk."""
-    chosen = chosen_name(session, file.certificate.submission_id or "")
-    return chosen != BUILTIN if chosen else parts().settings.authorities.by_acme(file.purchase.product)
+    return control_view(file, showing, now, patience.automatic if is_approved else patience.for_product(product))
 
 
 def _problem_title(state: State) -> str:

@@ -1,6 +1,6 @@
 """Fetching certificates for whoever may see them: one with all that belongs to it, or a page of a list."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from webapp.certificates.search import Place, Search, Tab
 from webapp.certificates.sorting import Segment, backwards, segments
 from webapp.counting import MOST, counted
 from webapp.desk import File
+from webapp.domaincontrol.showing import STATES, Showing, showings
 from webapp.errors import NotFound
 from webapp.organisations.models import Organisation
 from webapp.organisations.naming import OF_CERTIFICATE, customer_words, narrowed
@@ -43,8 +44,11 @@ class Counts:
 
 
 class Listed(NamedTuple):
-    """What a row of the list tells, and what the refund policy wants to know for it. ``refund`` is the application
-    that the certificate's state speaks of."""
+    """What a row of the list tells, and what the refund policy wants to know for it.
+
+    ``refund`` is the application that the certificate's state speaks of; ``showing`` is how control of the domain is
+    being shown, for pages that say whose move it is.
+    """
 
     id: str
     customer_id: str
@@ -68,6 +72,7 @@ class Listed(NamedTuple):
     waiver: dict[str, Any] | None = None
     waiver_until: datetime | None = None
     refund: Refund | None = None
+    showing: Showing | None = None
 
     @property
     def facts(self) -> Facts:
@@ -163,7 +168,7 @@ def listed(session: Session, certificate_id: str, viewer: Account) -> Listed:
     found = rows_where(session, viewer, col(Certificate.id) == certificate_id, limit=1)
     if not found:
         raise NotFound(_("There is no such certificate."))
-    return found[0]
+    return with_showing(session, found)[0]
 
 
 def found_by(session: Session, search: Search, viewer: Account, limit: int) -> tuple[Listed, ...]:
@@ -182,7 +187,7 @@ def rows_where(
 ) -> tuple[Listed, ...]:
     """Rows of the list for whoever may see them, with the applications that their states speak of."""
     statement = _ROWS.where(visible_to(viewer), where).order_by(*order).limit(limit)
-    return _with_refunds(session, [Listed._make((*row, None)) for row in session.execute(statement)])
+    return _with_refunds(session, [Listed(*row) for row in session.execute(statement)])
 
 
 def _with_refunds(session: Session, rows: Sequence[Listed]) -> tuple[Listed, ...]:
@@ -194,6 +199,17 @@ def _with_refunds(session: Session, rows: Sequence[Listed]) -> tuple[Listed, ...
     ).all()
     latest = {refund.certificate_id: refund for refund in found}
     return tuple(one._replace(refund=latest[one.id]) if one.id in latest else one for one in rows)
+
+
+def showing_of(session: Session, keys: Collection[str]) -> dict[str, Showing]:
+    """How control of these certificates' domains is being shown; nothing where this desk looks at no domains."""
+    return showings(session, keys, parts().settings.authorities.by_acme) if keys and parts().checker else {}
+
+
+def with_showing(session: Session, rows: Sequence[Listed]) -> tuple[Listed, ...]:
+    """These rows, with how control of their domains is shown."""
+    found = showing_of(session, [one.id for one in rows if one.state in STATES])
+    return tuple(one._replace(showing=found.get(one.id)) for one in rows) if found else tuple(rows)
 
 
 # Pages
@@ -277,14 +293,14 @@ class _Pages:
             statement = _ROWS.where(visible_to(self.viewer), self.where, beyond).order_by(
                 *strand.order(falling=falling)
             )
-            read = (Listed._make((*row, None)) for row in self.session.execute(statement.limit(limit)))
+            read = (Listed(*row) for row in self.session.execute(statement.limit(limit)))
             rows += [Found(number, strand.value(row), row) for row in read]
         if len(segment.strands) > 1:
             rows.sort(key=lambda one: (one.key, one.row.id), reverse=falling)
         return rows[:limit]
 
     def _finished(self, rows: Sequence[Found]) -> tuple[Listed, ...]:
-        return _with_refunds(self.session, [one.row for one in rows])
+        return with_showing(self.session, _with_refunds(self.session, [one.row for one in rows]))
 
     def _place(self, found: Found) -> Place:
         return Place(found.segment, found.key, found.row.id)

@@ -11,7 +11,7 @@ from webapp.authorities.port import REASON_SENTENCES
 from webapp.certificates import listing, many_views, present, saved_views
 from webapp.certificates.forms import RevocationForm, SavedSearchForm, SubmissionForm
 from webapp.certificates.names import display_name
-from webapp.certificates.queries import certificate_file, list_page, listed
+from webapp.certificates.queries import certificate_file, list_page, listed, showing_of
 from webapp.certificates.saved import saved_by
 from webapp.certificates.search import Search
 from webapp.desk import File
@@ -191,7 +191,8 @@ def check_now(certificate_id: str) -> BaseResponse:
     """Look at the domain now rather than at the next turn; just after a look the next one has to wait."""
     with parts().database.reading() as session:
         file = certificate_file(session, certificate_id, account())
-        control = present.domain_control(session, file, parts().desk.clock())
+        showing = showing_of(session, [certificate_id]).get(certificate_id)
+        control = present.domain_control(file, showing, parts().desk.clock())
     if control is not None and control.can_check_now and parts().desk.look_now(certificate_id):
         flash(_("We are looking now. What we see stands here in a moment."), "info")
     # Back to where the button was, not to the top of the page.

@@ -1,6 +1,7 @@
 """What is known about the control of a domain, one row for each submission."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,8 @@ from webapp.certificates.models import Certificate
 from webapp.columns import JSON, UtcDateTime, words_of
 from webapp.db import Database
 from webapp.domaincontrol.tokens import LIFETIME, Challenge, domain_of, new_token
+from webapp.live.signals import tell
+from webapp.live.tickets import REVIEW_TOPIC, customer_topic
 
 
 class Method(StrEnum):
@@ -129,7 +132,7 @@ def note_look(
     }
     if findings:
         values["findings"] = [asdict(finding) for finding in findings]
-    with database.writing() as session:
+    with database.writing() as session, _telling(session, submission_id):
         session.exec(update(DomainControl).where(row).values(**values))
         if held_by is not None:
             unheld = col(DomainControl.held_at).is_(None)
@@ -152,7 +155,7 @@ def note_asked(
         "findings": [asdict(finding) for finding in findings],
     }
     anew = sa.or_(col(DomainControl.given_at).is_(None), col(DomainControl.held_at).is_not(None))
-    with database.writing() as session:
+    with database.writing() as session, _telling(session, submission_id):
         session.exec(update(DomainControl).where(row).values(**seen))
         session.exec(update(DomainControl).where(row, anew).values(given_at=now, held_at=None, held_by=None))
     with database.reading() as session:
@@ -162,7 +165,7 @@ def note_asked(
 def note_held(database: Database, submission_id: str, now: datetime, held_by: Method) -> DomainControl:
     """Keep that an authority has seen control itself, and return the row as it is then. The first time counts."""
     row = col(DomainControl.submission_id) == submission_id
-    with database.writing() as session:
+    with database.writing() as session, _telling(session, submission_id):
         session.exec(
             update(DomainControl)
             .where(row, col(DomainControl.held_at).is_(None))
@@ -170,6 +173,28 @@ def note_held(database: Database, submission_id: str, now: datetime, held_by: Me
         )
     with database.reading() as session:
         return session.get_one(DomainControl, submission_id)
+
+
+MOVES = "moves"
+"""The event of the stream that says that whose move it is has changed somewhere, with no change of a certificate."""
+
+
+@contextmanager
+def _telling(session: Session, submission_id: str) -> Iterator[None]:
+    """Have whoever looks at the certificate told, where what is noted in the block makes it somebody else's move."""
+    standing = select(
+        DomainControl.held_at, col(DomainControl.given_at).is_(None), col(DomainControl.caa_problem).is_(None)
+    ).where(DomainControl.submission_id == submission_id)
+    before = session.exec(standing).first()
+    yield
+    if session.exec(standing).first() == before:
+        return
+    whose = select(Certificate.id, Certificate.holder_id).join(
+        DomainControl, col(DomainControl.certificate_id) == Certificate.id
+    )
+    for key, holder_id in session.exec(whose.where(DomainControl.submission_id == submission_id)):
+        for topic in (REVIEW_TOPIC, customer_topic(holder_id)):
+            tell(session, topic, MOVES, f"certificate-{key}")
 
 
 def belong_to(session: Session, submission_ids: Sequence[str], customer_id: str) -> bool:

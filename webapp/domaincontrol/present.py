@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlmodel import Session
-
 from certlifecycle import State, phrase
-from webapp.authorities.acme_orders import ShownProof, shown_proof
+from webapp.authorities.acme_orders import ShownProof
 from webapp.authorities.port import Challenge as Asked
 from webapp.catalogue import suffices_automatically
 from webapp.certificates.names import display_name
 from webapp.desk import File
 from webapp.domaincontrol.models import DomainControl, Finding, Method
+from webapp.domaincontrol.showing import Showing
 from webapp.domaincontrol.tokens import Challenge
 from webapp.wording import Vocabulary, _, ngettext, words
 
@@ -77,32 +76,26 @@ class ControlView:
 
     @property
     def asks_customer(self) -> bool:
-        """Whether the next move is the customer's."""
+        """Whether something has to be published that the customer is told of here."""
         return bool(self.asked or self.challenge) or (self.held_at is None and not self.by_authority)
 
 
-def control_view(
-    session: Session, file: File, now: datetime, waits: timedelta, *, by_authority: bool = False
-) -> ControlView | None:
+def control_view(file: File, showing: Showing | None, now: datetime, waits: timedelta) -> ControlView | None:
     """The view for a submitted certificate, and for an approved one whose authority still asks for proof.
 
     ``None`` for any other. ``waits`` is how long the desk looks
-    (:meth:`~webapp.effects.patience.Patience.for_product`), ``by_authority`` whether the authority has control proved
-    to itself.
+    (:meth:`~webapp.effects.patience.Patience.for_product`).
     """
-    certificate = file.certificate
-    if certificate.state not in (State.SUBMITTED, State.VERIFIED) or not certificate.submission_id:
+    if showing is None:
         return None
-    control = session.get(DomainControl, certificate.submission_id)
-    proof = shown_proof(session, certificate.submission_id) if by_authority else None
+    certificate, control, proof = file.certificate, showing.control, showing.proof
+    by_authority, is_ours = showing.by_authority, showing.is_ours
     is_approved = certificate.state == State.VERIFIED
     if is_approved and not (proof and proof.challenges):
         return None
     held_at = control.held_at if control else None
     is_due = certificate.due_at is not None
-    # The authority has seen it, and that is not enough: see webapp.effects.prove.
-    is_ours = not by_authority or (proof is not None and proof.is_ready)
-    challenge = control.challenge(certificate.names) if control and held_at is None and is_ours else None
+    challenge = showing.challenge
     asked = _asked(proof.challenges) if proof else []
     return ControlView(
         certificate_id=certificate.id,

@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 from flask import url_for
 
-from certlifecycle import Verdict
+from certlifecycle import Mover, State, Verdict
 from certlifecycle.calendar import Promise, latest_instant
 from webapp.certificates.present import SOON, open_until, time_left
 from webapp.certificates.queries import Listed
 from webapp.desk import Desk
 from webapp.domaincontrol.models import DomainControl
 from webapp.domaincontrol.present import ago, sighting_words
-from webapp.domaincontrol.tokens import LIFETIME
 from webapp.effects.check_domain import Patience
 from webapp.home.queries import Kind, Paper
 from webapp.payments.destination import destination
@@ -83,11 +82,6 @@ class Case:
         return url_for("refunds.details", refund_id=self.refund.id)
 
 
-def must_prove(paper: Paper, *, checks_domains: bool) -> bool:
-    """Whether the next move is the customer's: the value for their domain has not been seen yet."""
-    return checks_domains and (paper.control is None or paper.control.held_at is None)
-
-
 # What waits for the customer
 
 
@@ -120,14 +114,26 @@ def _refused(case: Case) -> Told:
 
 
 def _proof(case: Case) -> Told:
-    control = case.paper.control
+    showing = case.paper.showing
     action = (_("See what to set"), case.page("certificates.details", "domain-control"))
-    sentence = _("Show that the domain is yours: a TXT record in the DNS or a file on your web server.")
-    if control is None:
+    if showing is None or showing.control is None:
         return Told(_("We are making the value that shows that the domain is yours; it is there in a moment."), action)
-    at = control.created_at + min(Patience().for_product(case.paper.purchase.product), LIFETIME)
+    control = showing.control
+    if showing.is_held and showing.is_forbidden:
+        sentence = _("The domain is yours, but its CAA records do not let us issue. Change them; we look again then.")
+    elif showing.state is State.VERIFIED:
+        sentence = _("It is approved. Show the certificate authority that the domain is yours, and it issues.")
+    else:
+        sentence = _("Show that the domain is yours: a TXT record in the DNS or a file on your web server.")
+    at = _looks_until(showing.state, control, case)
     looks_until = case.until(at, _("We look until")) if at > case.now else None
     return Told(sentence, action, looks_until, last_finding(control, case.now))
+
+
+def _looks_until(state: State, control: DomainControl, case: Case) -> datetime:
+    if state is State.VERIFIED:
+        return control.proof_ends_at(case.row.state_since, Patience().automatic)
+    return control.ends_at(Patience().for_product(case.paper.purchase.product))
 
 
 def last_finding(control: DomainControl, now: datetime) -> str:
@@ -157,9 +163,11 @@ def _expiring(case: Case) -> Told:
 
 
 def _being_verified(case: Case) -> Told:
-    control = case.paper.control
+    showing = case.paper.showing
     sentence = _("A reviewer looks at it. You need do nothing.")
-    if control is not None and control.held_at is not None:
+    if case.paper.mover is Mover.SYSTEM:
+        sentence = _("We and the certificate authority look at your domain. You need do nothing.")
+    elif showing is not None and showing.is_held:
         sentence = _("We have seen that the domain is yours. A reviewer looks at your organisation next.")
     return Told(sentence, (_("Details"), case.page("certificates.details")))
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from certlifecycle import State, phrase, verdict
+from certlifecycle import Mover, State, phrase, verdict
 from webapp.certificates.listing import address, addresses
 from webapp.certificates.names import display_name
 from webapp.certificates.search import Tab
 from webapp.desk import Desk
-from webapp.home.kinds import TOLD, Case, Deadline, must_prove
+from webapp.home.kinds import TOLD, Case, Deadline
 from webapp.home.queries import MOST, Kind, Looked
 from webapp.wording import _
 
@@ -48,7 +48,7 @@ class HomeView:
     next_expiry: datetime | None
 
 
-def home_view(looked: Looked, desk: Desk, now: datetime, *, checks_domains: bool) -> HomeView:
+def home_view(looked: Looked, desk: Desk, now: datetime) -> HomeView:
     """Everything on the start page of one customer."""
     url = addresses("certificates.details")
     found: dict[str, Need] = {}
@@ -56,11 +56,10 @@ def home_view(looked: Looked, desk: Desk, now: datetime, *, checks_domains: bool
         for row in rows:
             paper = looked.papers[row.id]
             case = Case(row, paper, verdict(row.facts, now, desk.policy), now, desk)
-            if kind is Kind.PROOF and not must_prove(paper, checks_domains=checks_domains):
-                kind = Kind.BEING_VERIFIED
-            told = TOLD[kind](case)
+            stands_as = _stands_as(kind, paper.mover)
+            told = TOLD[stands_as](case)
             need = Need(
-                kind=kind,
+                kind=stands_as,
                 key=row.id,
                 domain=display_name(row.domain),
                 url=url(row.id),
@@ -87,6 +86,15 @@ def home_view(looked: Looked, desk: Desk, now: datetime, *, checks_domains: bool
         refunded=looked.counts.get(State.REFUNDED, 0),
         next_expiry=looked.next_expiry,
     )
+
+
+def _stands_as(kind: Kind, mover: Mover | None) -> Kind:
+    """Whoever has to show that the domain is theirs is told so, also where an authority asks after the approval."""
+    if kind is Kind.ISSUING and mover is Mover.CUSTOMER:
+        return Kind.PROOF
+    if kind is Kind.PROOF and mover is not Mover.CUSTOMER:
+        return Kind.BEING_VERIFIED
+    return kind
 
 
 BEFORE_THE_ISSUE = (State.PENDING, State.SUBMITTED, State.VERIFIED, State.FAILED)

@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from certlifecycle import Basis, RefundPolicy, State
+from certlifecycle import Basis, Mover, RefundPolicy, State
 from webapp.access import visible_to
 from webapp.accounts.models import Account
 from webapp.certificates.facts import excepted
 from webapp.certificates.models import Certificate, Purchase
-from webapp.certificates.queries import Listed, rows_where
+from webapp.certificates.queries import Listed, rows_where, showing_of
 from webapp.counting import counted
-from webapp.domaincontrol.models import DomainControl
+from webapp.domaincontrol.showing import Showing
 
 CLOSING = timedelta(days=7)
 """How long before its refund window closes a valid certificate is put before its owner."""
@@ -47,11 +47,16 @@ class Kind(StrEnum):
 
 
 class Paper(NamedTuple):
-    """What a certificate's row does not tell: why it failed, its order, and what was seen of its domain."""
+    """What a certificate's row does not tell: why it failed, its order, and how control of its domain is shown."""
 
     problem: str | None
     purchase: Purchase
-    control: DomainControl | None
+    showing: Showing | None
+
+    @property
+    def mover(self) -> Mover | None:
+        """Whose move the showing of control makes it, where it says so."""
+        return self.showing.mover if self.showing else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +103,12 @@ def _few(
 
 def _papers(session: Session, keys: Sequence[str]) -> dict[str, Paper]:
     found = session.exec(
-        select(Certificate.id, Certificate.problem, Purchase, DomainControl)
+        select(Certificate.id, Certificate.problem, Purchase)
         .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
-        .outerjoin(DomainControl, col(DomainControl.submission_id) == Certificate.submission_id)
         .where(col(Certificate.id).in_(keys))
     ).all()
-    return {key: Paper(problem, purchase, control) for key, problem, purchase, control in found}
+    showing = showing_of(session, keys)
+    return {key: Paper(problem, purchase, showing.get(key)) for key, problem, purchase in found}
 
 
 def _in(state: State) -> Callable[[datetime, RefundPolicy], Wanted]:

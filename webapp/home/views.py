@@ -21,5 +21,5 @@ def home() -> Response:
     with parts().database.reading() as session:
         looked = look(session, viewer, now, desk.policy)
         held = balance(session, wallet(viewer.id), parts().settings.currency)
-    view = home_view(looked, desk, now, checks_domains=parts().checker is not None)
+    view = home_view(looked, desk, now)
     return live_page("home/home.html", view=view, balance=held, now=now, list_address=list_address)

@@ -7,13 +7,14 @@ from datetime import datetime
 from flask import url_for
 from sqlmodel import Session
 
-from certlifecycle import Event, Money, State, phrase
+from certlifecycle import Event, Money, Mover, State, phrase
 from webapp.access import parts
 from webapp.accounts.models import Account
 from webapp.catalogue import product_words
 from webapp.certificates.models import BESIDE, History
 from webapp.certificates.names import display_name
-from webapp.certificates.queries import history_of
+from webapp.certificates.queries import history_of, showing_of
+from webapp.domaincontrol.showing import Showing
 from webapp.review import claims
 from webapp.review.due import due_words, pace
 from webapp.review.late import LateGroup, late_groups
@@ -85,7 +86,8 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case in the queue; ``refusal`` says why this reviewer may not decide it."""
+    """One case in the queue; ``refusal`` says why this reviewer may not decide it, ``awaits`` whose move comes before
+    the reviewer's: of a submission whose domain nobody has shown yet there is little to say."""
 
     key: str
     version: int
@@ -100,6 +102,7 @@ class Row:
     pace: str
     refusal: str | None
     claim: ClaimView
+    awaits: Mover | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +138,17 @@ def queue(session: Session, page: QueuePage, viewer: Account, now: datetime) -> 
         (_("Mine"), wanted.only(claim=Claimed.MINE)),
         (_("Unclaimed"), wanted.only(claim=Claimed.FREE)),
     ]
-    standing = claims.standing(session, [one.waiting.certificate_id for one in page.shown], now)
+    keys = [one.waiting.certificate_id for one in page.shown]
+    standing, showing = claims.standing(session, keys, now), showing_of(session, keys)
     return Queue(
         url=wanted.url(number),
         text=wanted.search.text,
         hidden=wanted.tab,
         clear_url=Filter(wanted.kind, wanted.claim).url() if wanted.search.text else None,
-        rows=[_row(one, standing.get(one.waiting.certificate_id), viewer, now) for one in page.shown],
+        rows=[
+            _row(one, standing.get(key), showing.get(key), viewer, now)
+            for key, one in zip(keys, page.shown, strict=True)
+        ],
         filters=[
             (label, tab.url(), (tab.kind, tab.claim) == (wanted.kind, wanted.claim), page.count(tab, viewer))
             for label, tab in tabs
@@ -170,7 +177,7 @@ def losses(session: Session, viewer: Account, now: datetime) -> list[Loss]:
     ]
 
 
-def _row(item: QueueItem, claim: ReviewClaim | None, viewer: Account, now: datetime) -> Row:
+def _row(item: QueueItem, claim: ReviewClaim | None, showing: Showing | None, viewer: Account, now: datetime) -> Row:
     certificate, purchase, refund = item.file.certificate, item.file.purchase, item.file.refund
     due_at = item.waiting.due_at
     kind = [KIND_WORDS[item.waiting.kind]]
@@ -190,6 +197,7 @@ def _row(item: QueueItem, claim: ReviewClaim | None, viewer: Account, now: datet
         pace=pace(due_at, now),
         refusal=refusal(item, viewer),
         claim=claim_view(certificate.id, certificate.domain, State(certificate.state), claim, viewer),
+        awaits=showing.mover if showing else None,
     )
 
 
