@@ -59,6 +59,8 @@ class Showing:
     def mover(self) -> Mover | None:
         """Whose move it is; ``None`` where that is for the certificate's state to say."""
         asked = self.proof is not None and bool(self.proof.challenges)
+        if self.state is State.VERIFIED and not asked:
+            return None
         if asked or self.challenge or self.is_forbidden or not (self.is_held or self.by_authority):
             return Mover.CUSTOMER
         # What is left is between the desk and the certificate authority.
