@@ -32,6 +32,14 @@ def test_getting_what_is_not_there(shop: Shop, url: str, status: int, title: str
     page = shop.browser(shop.alice).get(url, status, htmx=htmx)
     assert title in page.words
     assert "To the start page" in page.words
+    # The reader's own ways on stand around the page; a fragment has no such frame.
+    assert ("alice@example.com" in page.words) is not htmx
+
+
+def test_who_is_not_signed_in_reads_of_a_page_that_is_not_there_as_well(shop: Shop) -> None:
+    page = shop.browser().get("/no/such/page", 404)
+    assert "Nothing here" in page.words
+    assert "Sign out" not in page.words
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["page", "fragment"])

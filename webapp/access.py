@@ -134,16 +134,17 @@ def install(app: Flask) -> None:
         g.session_key = None
         g.signed_in_at = None
         g.proved_at = None
-        view = app.view_functions.get(request.endpoint or "")
-        if view is None or request.endpoint == "static":
+        if request.endpoint == "static":
             return None
+        view = app.view_functions.get(request.endpoint or "")
         way = getattr(view, "entrance", None)
         if way is not None and not is_open(way):
             raise NotFound
         token = request.cookies.get(sessions.cookie_name(parts().settings))
         if token:
             _recognise(token)
-        if getattr(view, "is_public", False):
+        # Where there is no page, whoever is signed in is told so with their own ways on around it.
+        if view is None or getattr(view, "is_public", False):
             return None
         if g.arriving is not None and g.stage in getattr(view, "stages", ()):
             return None
