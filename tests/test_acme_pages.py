@@ -44,6 +44,11 @@ def test_from_the_order_to_the_certificate_by_what_the_page_says(acme_shop, pebb
     assert file.location.startswith("http://www.example.com/.well-known/acme-challenge/")
     assert "desk-verification" not in page.text
     assert "TXT record: No TXT record at _acme-challenge.www.example.com yet." in page.words
+    # Whoever gives up on it is told of the same record, and not of the desk's own.
+    giving_up = shop.browser(shop.alice).get(f"/certificates/{certificate.id}/refund")
+    assert "It waits for one record" in giving_up.words
+    assert f'_acme-challenge.www.example.com. 300 IN TXT "{record.value}"' in giving_up.words
+    assert "_desk.www.example.com" not in giving_up.text
     shop.clock.advance(seconds=40)
     assert "Checked 40 s ago." in shop.page(certificate).words
 
@@ -66,6 +71,10 @@ def test_a_wildcard_is_proved_name_by_name(acme_shop, pebble):
     records = [one for one in tasks_on(page) if one.kind == "dns-01"]
     assert [one.location for one in records] == ["_acme-challenge.example.org"] * 2
     (file,) = (one for one in tasks_on(page) if one.kind == "http-01")
+    giving_up = shop.browser(shop.alice).get(f"/certificates/{certificate.id}/refund").words
+    assert "It waits for 2 records" in giving_up
+    for one in records:
+        assert f'_acme-challenge.example.org. 300 IN TXT "{one.value}"' in giving_up
 
     publish(pebble.challenges, file)
     seen = "example.org: The certificate authority has seen that it is yours."
@@ -125,6 +134,23 @@ def test_the_built_in_authority_keeps_the_desk_s_own_control(acme_shop, front):
     evidence = shop.browser(shop.rita).get(f"/review/{dv.id}").words
     assert "The built-in authority" in evidence
     assert "Shown by a TXT record" in evidence
+
+
+def test_where_the_server_takes_a_file_alone_the_help_speaks_of_the_file(acme_shop, front):
+    def only_files(exchange):
+        if exchange.kind == "authZ":
+            kept = [one for one in exchange.document["challenges"] if one["type"] == "http-01"]
+            exchange.answer(200, exchange.document | {"challenges": kept})
+
+    front.after = only_files
+    shop = acme_shop(front)
+    certificate = shop.submitted()
+    assert [one.kind for one in tasks_on(shop.page(certificate))] == ["http-01"]
+    giving_up = shop.browser(shop.alice).get(f"/certificates/{certificate.id}/refund").words
+    assert "It waits for one file" in giving_up
+    assert "IN TXT" not in giving_up
+    front.after = lambda _: None
+    assert shop.issue(certificate).state == State.ISSUED
 
 
 # What goes wrong with the proof

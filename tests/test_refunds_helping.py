@@ -6,9 +6,11 @@ import pytest
 from domain_looks import looked
 from pages import link, links, words_of
 from shop import Page, Shop
+from sqlmodel import delete
 
 from certlifecycle import Event, State
 from webapp.certificates.models import Certificate
+from webapp.domaincontrol.models import DomainControl
 
 CAA = "The CAA records at example.com do not let us issue for www.example.com; they say: issue “other.example”."
 
@@ -112,6 +114,13 @@ def test_a_stuck_proof_shows_the_record_that_it_waits_for(shop: Shop) -> None:
 def test_once_it_was_seen_there_is_nothing_to_help_with(shop: Shop) -> None:
     certificate = shop.certificate_in(State.SUBMITTED)
     looked(shop, certificate, held=True)
+    assert help_of(application(shop, certificate)) is None
+
+
+def test_before_there_is_a_value_there_is_nothing_to_help_with(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.SUBMITTED)
+    with shop.database.writing() as session:
+        session.exec(delete(DomainControl))
     assert help_of(application(shop, certificate)) is None
 
 

@@ -93,6 +93,15 @@ def test_a_verification_near_its_time_out_is_shown(
     assert "timed out" in told(shop.browser(shop.rita).get("/review"))
 
 
+def test_the_time_runs_from_when_an_authority_asked_the_customer(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.SUBMITTED)
+    see_control(shop, certificate, given_at=shop.clock() + timedelta(days=1))
+    shop.clock.advance(hours=47)
+    assert "fails in" not in told(shop.browser(shop.rita).get("/review"))
+    shop.clock.advance(hours=23)
+    assert "www.example.com fails in 2 hours" in told(shop.browser(shop.rita).get("/review"))
+
+
 def test_what_will_not_fail_by_itself_does_not_time_out(shop: Shop) -> None:
     seen = shop.certificate_in(State.SUBMITTED, domain="seen.example.com")
     see_control(shop, seen, held_at=shop.clock(), held_by=ControlMethod.DNS_TXT)

@@ -96,7 +96,7 @@ def control_view(file: File, showing: Showing | None, now: datetime, waits: time
     held_at = control.held_at if control else None
     is_due = certificate.due_at is not None
     challenge = showing.challenge
-    asked = _asked(proof.challenges) if proof else []
+    asked = asked_names(proof.challenges) if proof else []
     return ControlView(
         certificate_id=certificate.id,
         version=certificate.version,
@@ -125,8 +125,8 @@ def _is_automatic(file: File) -> bool:
     return suffices_automatically(file.purchase.product)
 
 
-def _asked(challenges: Sequence[Asked]) -> list[AskedName]:
-    """What is asked for, name by name."""
+def asked_names(challenges: Sequence[Asked]) -> list[AskedName]:
+    """What an authority asks for, name by name."""
     names = sorted({one.domain for one in challenges})
 
     def way(domain: str, kind: str) -> Asked | None:

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from flask import url_for
 from sqlmodel import Session
 
-from certlifecycle import State
+from certlifecycle import Mover, State
+from webapp.certificates.queries import showing_of
 from webapp.desk import File
 from webapp.domaincontrol.models import DomainControl
-from webapp.domaincontrol.present import ago, sighting_words
-from webapp.wording import _, words
+from webapp.domaincontrol.present import ago, asked_names, sighting_words
+from webapp.domaincontrol.showing import Showing
+from webapp.wording import _, ngettext, words
 
 LONG = timedelta(days=3)
 """How long after the order somebody who has handed nothing in may want help with it."""
@@ -39,13 +41,14 @@ def help_for(session: Session, file: File, now: datetime, caa_identifier: str | 
     """
     certificate = file.certificate
     control = session.get(DomainControl, certificate.submission_id) if certificate.submission_id else None
+    showing = showing_of(session, [certificate.id]).get(certificate.id)
     match certificate.state:
         case State.PENDING if now - certificate.created_at >= LONG and control is None:
             return _csr(file)
         case State.FAILED:
             return _failed(file, control, now, caa_identifier)
-        case State.SUBMITTED if control is not None and caa_identifier is not None:
-            return _stuck(file, control, now, caa_identifier)
+        case State.SUBMITTED | State.VERIFIED if showing is not None and caa_identifier is not None:
+            return _stuck(file, showing, now, caa_identifier)
     return None
 
 
@@ -84,20 +87,37 @@ def _failed(file: File, control: DomainControl | None, now: datetime, caa_identi
     return Help(_("A new CSR may be all it takes"), problem, None, fix, (), again)
 
 
-def _stuck(file: File, control: DomainControl, now: datetime, caa_identifier: str) -> Help | None:
+def _stuck(file: File, showing: Showing, now: datetime, caa_identifier: str) -> Help | None:
+    control = showing.control
+    if control is None or showing.mover is not Mover.CUSTOMER:
+        # Nothing is there to be set yet, or nothing any more.
+        return None
     details = url_for("certificates.details", certificate_id=file.certificate.id, _anchor="domain-control")
     seen, seen_ago = _seen(control, now)
-    if control.caa_problem:
+    if showing.is_forbidden:
         fix = _("Add this CAA record, or remove those that are there. We look again by ourselves.")
         return Help(
             _("It waits for one record"), seen, seen_ago, fix, _caa_records(file, caa_identifier), _see(details)
         )
-    if control.held_at is not None:
-        # The next move is a reviewer's.
-        return None
-    challenge = control.challenge(file.certificate.names)
-    fix = _("Set this TXT record. We look again by ourselves, and it is issued without you.")
-    return Help(_("It waits for one record"), seen, seen_ago, fix, (challenge.zone_line,), _see(details))
+    lines = _records(showing)
+    if not lines:
+        fix = _("Put the file on your web server. We look again by ourselves, and it is issued without you.")
+        return Help(_("It waits for one file"), seen, seen_ago, fix, (), _see(details))
+    fix = ngettext(
+        "Set this TXT record. We look again by ourselves, and it is issued without you.",
+        "Set these TXT records. We look again by ourselves, and it is issued without you.",
+        len(lines),
+    )
+    title = ngettext("It waits for one record", "It waits for {count} records", len(lines))
+    return Help(title, seen, seen_ago, fix, lines, _see(details))
+
+
+def _records(showing: Showing) -> tuple[str, ...]:
+    """What is to be set, as lines of a zone file: the desk's own record, or those that an authority asks for."""
+    if showing.challenge is not None:
+        return (showing.challenge.zone_line,)
+    asked = asked_names(showing.proof.challenges) if showing.proof else []
+    return tuple(one.zone_line for one in asked if one.record)
 
 
 def _see(details: str) -> tuple[str, str]:

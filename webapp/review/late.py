@@ -85,7 +85,7 @@ def time_outs(session: Session, now: datetime, patience: Patience | None = None)
     near = []
     for key, domain, product, control in found:
         waits = min(patience.for_product(product), LIFETIME)
-        ends = control.created_at + waits
+        ends = control.ends_at(waits)
         if ends - now <= min(NEAR, waits / 4):
             near.append(TimeOut(key, domain, ends))
     return sorted(near, key=lambda one: (one.ends, one.certificate_id))
