@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from certlifecycle import Role
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+from webapp.loopback import is_this_machine
 
 
 class ProviderSettingError(ValueError):
@@ -44,7 +43,7 @@ class ProviderSettings:
         if not _is_address(url):
             return False
         parts = urlsplit(url)
-        return parts.scheme == "https" or (self.allow_loopback and parts.hostname in LOOPBACK)
+        return parts.scheme == "https" or (self.allow_loopback and is_this_machine(parts.hostname or ""))
 
 
 def load_provider(environ: Mapping[str, str]) -> ProviderSettings | None:
