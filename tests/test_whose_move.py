@@ -107,6 +107,17 @@ def test_of_every_other_state_list_and_page_say_the_same(shop: Shop, state: Stat
             assert [one for one in (YOURS, *WORDS.values()) if one in told] == [expected]
 
 
+def test_what_the_customer_has_to_do_stands_before_the_refund(shop: Shop) -> None:
+    certificate = shop.certificate_in(State.SUBMITTED, product="ov")
+    text = page(shop, certificate).text
+    assert text.count('id="domain-control"') == 1
+    assert text.index('id="domain-control"') < text.index("Not refundable yet")
+    looked(shop, certificate, held=True)
+    text = page(shop, certificate).text
+    assert text.count('id="domain-control"') == 1
+    assert text.index('id="domain-control"') > text.index("Not refundable yet")
+
+
 # Told as it happens
 
 
