@@ -123,9 +123,11 @@ def test_the_link_of_a_mail_is_this_link(console: Shop) -> None:
 
 def test_links_that_we_did_not_make_stop_nothing(console: Shop) -> None:
     right = link_for(console, console.alice)
+    # Not the last letter: of a base64 text it holds bits that stand for nothing.
+    start, letter, rest = right[:-2], right[-2], right[-1]
     for link in (
         right[:-1],
-        right[:-1] + ("A" if right[-1] != "A" else "B"),
+        start + ("A" if letter != "A" else "B") + rest,
         "/mail/unsubscribe/x",
         "/mail/unsubscribe/%C3%A4",
         f"/mail/unsubscribe/{Unsubscribing('another secret').token(console.alice.id, MailGroup.REMINDERS)}",
