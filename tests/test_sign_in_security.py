@@ -124,7 +124,8 @@ def test_an_account_has_to_wait_whether_there_is_one_or_not(
     page = shop.browser().post("/sign-in", {"email": email.upper(), "password": PASSWORD}, 429)
     assert "There were too many tries that failed. The next one is looked at from" in page.words
     assert value(page, "email") == email.upper()
-    assert 0 < int(page.response.headers["Retry-After"]) <= 15 * 60
+    # The instant that is told is a whole second, rounded up, so a fast machine may count one second more.
+    assert 0 < int(page.response.headers["Retry-After"]) <= 15 * 60 + 1
     # Others are not held up.
     sign_in(shop, shop.bob)
 
