@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dns.exception
@@ -168,3 +169,14 @@ class Desk:
         progress = self.run(lambda: authority, ref, kind)
         assert isinstance(progress, Issued), progress
         return progress.certificate
+
+
+def offering_only(kind: str) -> Callable[[Any], None]:
+    """What has a server in front of Pebble leave one kind of challenge alone in every authorization."""
+
+    def leave_out_the_others(exchange: Any) -> None:
+        if exchange.kind == "authZ":
+            kept = [one for one in exchange.document["challenges"] if one["type"] == kind]
+            exchange.answer(200, exchange.document | {"challenges": kept})
+
+    return leave_out_the_others

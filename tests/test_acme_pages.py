@@ -2,7 +2,7 @@
 
 import pytest
 from acme_shop import open_acme_shop, publish, tasks_on
-from acme_support import Credulous
+from acme_support import Credulous, offering_only
 from ca_support import make_csr
 from cryptography.hazmat.primitives.asymmetric import ec
 from pebble import Pebble
@@ -137,12 +137,7 @@ def test_the_built_in_authority_keeps_the_desk_s_own_control(acme_shop, front):
 
 
 def test_where_the_server_takes_a_file_alone_the_help_speaks_of_the_file(acme_shop, front):
-    def only_files(exchange):
-        if exchange.kind == "authZ":
-            kept = [one for one in exchange.document["challenges"] if one["type"] == "http-01"]
-            exchange.answer(200, exchange.document | {"challenges": kept})
-
-    front.after = only_files
+    front.after = offering_only("http-01")
     shop = acme_shop(front)
     certificate = shop.submitted()
     assert [one.kind for one in tasks_on(shop.page(certificate))] == ["http-01"]

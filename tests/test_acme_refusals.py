@@ -4,7 +4,7 @@ from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
-from acme_support import Credulous, csr_for
+from acme_support import Credulous, csr_for, offering_only
 
 from webapp.authorities.acme_models import AcmeStep
 from webapp.authorities.port import (
@@ -133,12 +133,7 @@ def test_a_complaint_about_a_challenge_that_stays_open_is_shown_and_can_be_mende
 
 
 def test_a_server_without_a_way_that_is_known_here_fails_the_order(desk, front):
-    def only_tls(exchange):
-        if exchange.kind == "authZ":
-            kept = [one for one in exchange.document["challenges"] if one["type"] == "tls-alpn-01"]
-            exchange.answer(200, exchange.document | {"challenges": kept})
-
-    front.after = only_tls
+    front.after = offering_only("tls-alpn-01")
     authority = desk.authority(directory_url=front.directory_url)
     progress = desk.run(lambda: authority, authority.submit("order 1", csr_for(WWW), [WWW], 90))
     assert isinstance(progress, Failed)

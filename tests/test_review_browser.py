@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from domain_looks import looked
+from live_desk import hide
 from playwright.sync_api import Browser, Page, expect
 from review_support import Console, serving, url_of
 from shop import Shop
@@ -118,26 +119,15 @@ def test_a_sign_that_overtakes_the_good_bye_keeps_nobody_there(console: Console)
         with robin.expect_request(lambda asked: "/presence?" in asked.url) as sign:
             robin.mouse.wheel(0, 10)
         soon(rita, looking)
-        hides(robin, True)
+        hide(robin, True)
         expect(rita.get_by_text("Also looking")).to_have_count(0)
         late = robin.request.get(sign.value.url, headers={"HX-Request": "true"})
         assert late.status == 200
         with shop.database.reading() as session:
             assert presence.others(session, certificate.id, shop.rita.actor, shop.clock()) == []
         # Whoever comes back is there again.
-        hides(robin, False)
+        hide(robin, False)
         soon(rita, looking)
-
-
-def hides(tab: Page, is_hidden: bool) -> None:
-    """Put another tab before this one, or take it away again."""
-    tab.evaluate(
-        """is_hidden => {
-            Object.defineProperty(document, "hidden", { configurable: true, get: () => is_hidden });
-            document.dispatchEvent(new Event("visibilitychange"));
-        }""",
-        is_hidden,
-    )
 
 
 def test_work_on_the_case_renews_the_claim_and_an_idle_page_does_not(console: Console) -> None:
