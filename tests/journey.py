@@ -4,13 +4,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from chromium import PATIENCE
 from complaints import complaints_of
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from processes import end, environment, eventually, free_ports
 from shop import signing_request, test_settings
 
@@ -67,11 +67,16 @@ class Person:
 
     def press(self, button: str) -> None:
         """Press a button of the page's content."""
-        self.page.locator("main").get_by_role("button", name=button, exact=True).click()
+        self._click(self.page.locator("main").get_by_role("button", name=button, exact=True))
 
-    def follow(self, link: str | re.Pattern[str]) -> None:
-        """Follow a link of the page's content."""
-        self.page.locator("main").get_by_role("link", name=link).first.click()
+    def follow(self, link: str | re.Pattern[str], *, exact: bool = False) -> None:
+        """Follow a link of the page's content to another page."""
+        self._click(self.page.locator("main").get_by_role("link", name=link, exact=exact).first)
+
+    def _click(self, what: Locator) -> None:
+        """Click. Without scripts that loads a page, and nobody reloads one before it came: that would break it off."""
+        with nullcontext() if self.scripts else self.page.expect_navigation(timeout=PATIENCE):
+            what.click()
 
     def sees(self, text: str, patience: float = PATIENCE) -> None:
         """Wait until a text shows in the content: by itself with scripts, by reloading without."""
@@ -107,7 +112,7 @@ def download(person: Person, folder: Path) -> Path:
     """Download the chain, as the button does."""
     chain = folder / "chain.pem"
     with person.page.expect_download() as downloading:
-        person.follow("Download PEM")
+        person.page.locator("main").get_by_role("link", name="Download PEM").first.click()
     downloading.value.save_as(chain)
     return chain
 
@@ -115,7 +120,7 @@ def download(person: Person, folder: Path) -> Path:
 def order(person: Person, domain: str, price: str = "268.00 CNY") -> str:
     """Order a certificate for a domain; returns the address of its page."""
     person.open("/order")
-    person.page.locator("main").get_by_role("link", name="Order").first.click()
+    person.follow("Order")
     person.page.get_by_role("textbox", name="Domain").fill(domain)
     person.press(f"Order and pay {price}")
     expect(person.page.get_by_role("heading", name=domain, level=1)).to_be_visible()

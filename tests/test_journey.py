@@ -36,7 +36,7 @@ def test_from_order_to_refund_with_two_people_side_by_side(
     # Carla orders.
     carla.open("/order")
     balance = carla.page.get_by_text("Your balance:").inner_text()
-    carla.page.locator("main").get_by_role("link", name="Order").first.click()
+    carla.follow("Order")
     carla.page.get_by_role("textbox", name="Domain").fill(domain)
     carla.press("Order and pay 268.00 CNY")
     expect(carla.page.get_by_role("heading", name=domain, level=1)).to_be_visible()
@@ -52,7 +52,7 @@ def test_from_order_to_refund_with_two_people_side_by_side(
     rita.watches(lambda: carla.press("Submit for verification"), domain)
 
     # Rita verifies; the CA issues; Carla sees both.
-    rita.page.get_by_role("link", name=domain, exact=True).click()
+    rita.follow(domain, exact=True)
     carla.watches(lambda: rita.press("Verify"), "Download PEM")
     chain = download(carla, tmp_path)
     assert_openssl(console, chain, tmp_path, revoked=False)
@@ -77,7 +77,7 @@ def test_from_order_to_refund_with_two_people_side_by_side(
     carla.sees("In review")
 
     # Rita approves; the worker pays; Carla watches it happen.
-    rita.page.get_by_role("link", name=domain, exact=True).click()
+    rita.follow(domain, exact=True)
     carla.watches(lambda: rita.press("Approve the refund"), "ledger")
     carla.sees("Refunded")
     carla.open("/order")
