@@ -59,9 +59,8 @@ def app() -> Flask:
 def view_of(shop: Shop, certificate: Certificate) -> ControlView | None:
     with shop.database.reading() as session:
         file = shop.desk.open_file(session, certificate.id)
-        waits = Patience().for_product(file.purchase.product)
         showing = showings(session, [certificate.id], lambda _: False).get(certificate.id)
-        return control_view(file, showing, shop.clock(), waits)
+        return control_view(file, showing, shop.clock(), Patience())
 
 
 def shown(app: Flask, view: ControlView) -> tuple[str, str]:

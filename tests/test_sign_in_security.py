@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from argon2 import PasswordHasher
@@ -11,7 +12,7 @@ from sign_in_support import events_of, sign_in
 
 from webapp.accounts import passwords, sessions
 from webapp.accounts.browsers import browser_of
-from webapp.accounts.limits import SignInLimits
+from webapp.accounts.limits import SignInLimits, too_many
 from webapp.accounts.models import Act, Way
 from webapp.accounts.passwords import Weakness, weakness
 from webapp.accounts.settings import SecondFactor, SignInSettingError, SignInSettings, load_sign_in
@@ -124,10 +125,18 @@ def test_an_account_has_to_wait_whether_there_is_one_or_not(
     page = shop.browser().post("/sign-in", {"email": email.upper(), "password": PASSWORD}, 429)
     assert "There were too many tries that failed. The next one is looked at from" in page.words
     assert value(page, "email") == email.upper()
-    # The instant that is told is a whole second, rounded up, so a fast machine may count one second more.
-    assert 0 < int(page.response.headers["Retry-After"]) <= 15 * 60 + 1
+    assert 0 < int(page.response.headers["Retry-After"]) <= 15 * 60
     # Others are not held up.
     sign_in(shop, shop.bob)
+
+
+@pytest.mark.parametrize(
+    ("second", "told"), [(0, "20:00"), (0.001, "20:01"), (59.9, "20:01")], ids=["whole", "begun", "nearly-over"]
+)
+def test_nobody_is_told_a_minute_that_is_too_early(shop: Shop, second: float, told: str) -> None:
+    until = datetime(2026, 3, 4, 12, 0, tzinfo=UTC) + timedelta(seconds=second)
+    with shop.app.test_request_context():
+        assert f"from 4 Mar 2026, {told} CST on." in too_many(until)
 
 
 def test_an_address_has_to_wait_and_others_have_not(sqlite_url: str, open_shop: Callable[..., Shop]) -> None:

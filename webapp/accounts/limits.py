@@ -20,6 +20,7 @@ from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from webapp.accounts.settings import SignInSettings
+from webapp.wording import _
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -134,7 +135,13 @@ class SignInLimits:
         return Limit(self._address, f"{self._about}address-{address}"), Limit(self._all, f"{self._about}all")
 
     def _until(self, limit: Limit) -> datetime:
-        return datetime.fromtimestamp(math.ceil(self._counter.resets_at(limit)), UTC)
+        return datetime.fromtimestamp(self._counter.resets_at(limit), UTC)
+
+
+def too_many(until: datetime) -> str:
+    """What is said to somebody who has to wait: the minute that an instant shows is rounded up, so none comes early."""
+    at = datetime.fromtimestamp(math.ceil(until.timestamp() / 60) * 60, UTC)
+    return _("There were too many tries that failed. The next one is looked at from {at} on.", at=at)
 
 
 def limits() -> SignInLimits:

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from webapp.access import account, by, parts
 from webapp.accounts import factors, passkeys, sessions
-from webapp.accounts.limits import limits
+from webapp.accounts.limits import limits, too_many
 from webapp.accounts.models import Account, Way
 from webapp.accounts.passkeys import PasskeyRefused
 from webapp.accounts.passwords import LONGEST, NONE, fits
@@ -57,8 +57,7 @@ def wanted() -> Proof | None:
     key, address = f"proof of {who.id}", request.remote_addr or ""
     until = limits().begin(key, address)
     if until is not None:
-        text = _("There were too many tries that failed. The next one is looked at from {at} on.", at=until)
-        return replace(asked, wrong=text)
+        return replace(asked, wrong=too_many(until))
     now = parts().desk.clock()
     with parts().database.writing() as session:
         way = _shown(session, who, typed, now)

@@ -1,7 +1,8 @@
 """Signing in and out."""
 
+import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
@@ -13,7 +14,7 @@ from webapp.accounts import events, factors, sessions
 from webapp.accounts.addresses import with_address
 from webapp.accounts.arriving import welcome
 from webapp.accounts.forms import CodeForm, SignInForm
-from webapp.accounts.limits import limits
+from webapp.accounts.limits import limits, too_many
 from webapp.accounts.models import Account, Act, Stage, Way
 from webapp.accounts.passwords import NONE, fits
 from webapp.accounts.settings import Entrance
@@ -146,10 +147,8 @@ def note_failure(account: Account | None, way: Way) -> None:
 
 def too_often(form: DeskForm, page: Callable[[DeskForm], str], until: datetime) -> Refused:
     """Say when the next try is looked at; what was typed stays, except for what is secret."""
-    form.form_errors.append(
-        _("There were too many tries that failed. The next one is looked at from {at} on.", at=until)
-    )
-    seconds = max(1, round(until.timestamp() - datetime.now(until.tzinfo).timestamp()))
+    form.form_errors.append(too_many(until))
+    seconds = max(1, math.ceil((until - datetime.now(UTC)).total_seconds()))
     return page(form), 429, {"Retry-After": str(seconds)}
 
 

@@ -333,7 +333,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
     is_reviewer = viewer.role in REVIEWERS
     happenings = [happening(row, viewer) for row in history if is_reviewer or row.event not in AMONG_REVIEWERS]
     visited = {one.state for one in happenings}
-    showing = showing_of(session, [certificate.id]).get(certificate.id)
+    showing = showing_of(session, certificate)
     control = domain_control(file, showing, now)
     mover = mover_of(state, answer, showing)
     origin = State(file.refund.origin) if file.refund else None
@@ -367,9 +367,7 @@ def details(session: Session, file: File, viewer: Account) -> DetailsView:
 
 def domain_control(file: File, showing: Showing | None, now: datetime) -> ControlView | None:
     """How the customer shows that the domain is theirs."""
-    patience, product = Patience(), file.purchase.product
-    is_approved = file.certificate.state == State.VERIFIED
-    return control_view(file, showing, now, patience.automatic if is_approved else patience.for_product(product))
+    return control_view(file, showing, now, Patience())
 
 
 def _problem_title(state: State) -> str:

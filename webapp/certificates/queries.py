@@ -1,6 +1,6 @@
 """Fetching certificates for whoever may see them: one with all that belongs to it, or a page of a list."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -201,14 +201,20 @@ def _with_refunds(session: Session, rows: Sequence[Listed]) -> tuple[Listed, ...
     return tuple(one._replace(refund=latest[one.id]) if one.id in latest else one for one in rows)
 
 
-def showing_of(session: Session, keys: Collection[str]) -> dict[str, Showing]:
-    """How control of these certificates' domains is being shown; nothing where this desk looks at no domains."""
+def showing_of(session: Session, certificate: Certificate) -> Showing | None:
+    """How control of a certificate's domain is being shown; ``None`` where it is not, or this desk looks at none."""
+    return showings_of(session, {certificate.id: State(certificate.state)}).get(certificate.id)
+
+
+def showings_of(session: Session, states: Mapping[str, State]) -> dict[str, Showing]:
+    """The same for several, whose states are given by their keys; nothing is asked where none calls for it."""
+    keys = [key for key, state in states.items() if state in STATES]
     return showings(session, keys, parts().settings.authorities.by_acme) if keys and parts().checker else {}
 
 
 def with_showing(session: Session, rows: Sequence[Listed]) -> tuple[Listed, ...]:
     """These rows, with how control of their domains is shown."""
-    found = showing_of(session, [one.id for one in rows if one.state in STATES])
+    found = showings_of(session, {one.id: one.state for one in rows})
     return tuple(one._replace(showing=found.get(one.id)) for one in rows) if found else tuple(rows)
 
 

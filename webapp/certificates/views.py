@@ -191,7 +191,7 @@ def check_now(certificate_id: str) -> BaseResponse:
     """Look at the domain now rather than at the next turn; just after a look the next one has to wait."""
     with parts().database.reading() as session:
         file = certificate_file(session, certificate_id, account())
-        showing = showing_of(session, [certificate_id]).get(certificate_id)
+        showing = showing_of(session, file.certificate)
         control = present.domain_control(file, showing, parts().desk.clock())
     if control is not None and control.can_check_now and parts().desk.look_now(certificate_id):
         flash(_("We are looking now. What we see stands here in a moment."), "info")

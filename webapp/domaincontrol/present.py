@@ -14,6 +14,7 @@ from webapp.desk import File
 from webapp.domaincontrol.models import DomainControl, Finding, Method
 from webapp.domaincontrol.showing import Showing
 from webapp.domaincontrol.tokens import Challenge
+from webapp.effects.patience import Patience
 from webapp.wording import Vocabulary, _, ngettext, words
 
 CHECK_AGAIN_AFTER = timedelta(seconds=10)
@@ -80,15 +81,15 @@ class ControlView:
         return bool(self.asked or self.challenge) or (self.held_at is None and not self.by_authority)
 
 
-def control_view(file: File, showing: Showing | None, now: datetime, waits: timedelta) -> ControlView | None:
+def control_view(file: File, showing: Showing | None, now: datetime, patience: Patience) -> ControlView | None:
     """The view for a submitted certificate, and for an approved one whose authority still asks for proof.
 
-    ``None`` for any other. ``waits`` is how long the desk looks
-    (:meth:`~webapp.effects.patience.Patience.for_product`).
+    ``None`` for any other. ``patience`` says how long the desk looks.
     """
     if showing is None:
         return None
     certificate, control, proof = file.certificate, showing.control, showing.proof
+    product, since = file.purchase.product, certificate.state_since
     by_authority, is_ours = showing.by_authority, showing.is_ours
     is_approved = certificate.state == State.VERIFIED
     if is_approved and not (proof and proof.challenges):
@@ -111,7 +112,9 @@ def control_view(file: File, showing: Showing | None, now: datetime, waits: time
         if by_authority and not challenge
         else _next_step(held_at is not None, bool(control and control.caa_problem), _is_automatic(file)),
         # While the authority has asked for nothing yet, no time runs.
-        until=_until(file, control, waits) if control and is_due and (asked or is_ours) else None,
+        until=patience.ends_at(control, product, showing.state, since)
+        if control and is_due and (asked or is_ours)
+        else None,
         can_check_now=is_due and bool(asked or is_ours) and not _was_just_checked(control, now),
         asked=asked,
         by_authority=by_authority,
@@ -165,12 +168,6 @@ def _label(asked: Asked, *, several: bool) -> str:
     if asked.kind == "dns-01":
         return _("TXT record for {name}", name=name) if several else METHOD_WORDS[Method.DNS_TXT]
     return _("File for {name}", name=name) if several else METHOD_WORDS[Method.HTTP_TOKEN]
-
-
-def _until(file: File, control: DomainControl, waits: timedelta) -> datetime:
-    if file.certificate.state == State.VERIFIED:
-        return control.proof_ends_at(file.certificate.state_since, waits)
-    return control.ends_at(waits)
 
 
 def _key_of(challenge: Challenge | None, asked: Sequence[AskedName]) -> str:

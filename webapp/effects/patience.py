@@ -1,8 +1,9 @@
 """How long a customer is waited for who has something to publish, and how often it is looked for meanwhile."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from certlifecycle import State
 from webapp.catalogue import suffices_automatically
 from webapp.certificates.names import display_name
 from webapp.domaincontrol.models import DomainControl
@@ -30,6 +31,16 @@ class Patience:
     def for_product(self, product: str) -> timedelta:
         """The patience with submissions for this product."""
         return self.automatic if suffices_automatically(product) else self.reviewed
+
+    def ends_at(self, control: DomainControl, product: str, state: State, since: datetime) -> datetime:
+        """Until when the desk looks for a submission in a state that it has been in ``since`` that instant.
+
+        Once it is approved only an authority still asks. What is left then needs no reviewer, so the patience is that
+        of automatic checks.
+        """
+        if state is State.VERIFIED:
+            return control.proof_ends_at(since, self.automatic)
+        return control.ends_at(self.for_product(product))
 
 
 def pause_of(control: DomainControl) -> timedelta:

@@ -7,7 +7,7 @@ word does not show that the domain is this customer's, and the desk looks for it
 
 from collections.abc import Sequence
 
-from certlifecycle import Event
+from certlifecycle import Event, State
 from webapp.authorities.port import (
     AuthorityRefused,
     CertificateAuthority,
@@ -71,10 +71,9 @@ def wait_for_proof(desk: Desk, file: File, control: DomainControl, patience: Pat
     """Wait for a customer of whom an authority asks proof although the certificate is approved.
 
     That is so where what was proved has lapsed before it was issued, or where a reviewer was faster than the proof.
-    What is left needs no reviewer, so the patience is that of automatic checks.
     """
     certificate, now = file.certificate, desk.clock()
-    ends = control.proof_ends_at(certificate.state_since, patience.automatic)
+    ends = patience.ends_at(control, file.purchase.product, State.VERIFIED, certificate.state_since)
     if now < ends:
         desk.postpone(certificate.id, certificate.version, min(now + pause_of(control), ends), "", Hindrance.CUSTOMER)
         return

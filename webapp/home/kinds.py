@@ -14,7 +14,7 @@ from webapp.certificates.queries import Listed
 from webapp.desk import Desk
 from webapp.domaincontrol.models import DomainControl
 from webapp.domaincontrol.present import ago, sighting_words
-from webapp.effects.check_domain import Patience
+from webapp.effects.patience import Patience
 from webapp.home.queries import Kind, Paper
 from webapp.payments.destination import destination
 from webapp.refunds.models import Refund
@@ -125,15 +125,9 @@ def _proof(case: Case) -> Told:
         sentence = _("It is approved. Show the certificate authority that the domain is yours, and it issues.")
     else:
         sentence = _("Show that the domain is yours: a TXT record in the DNS or a file on your web server.")
-    at = _looks_until(showing.state, control, case)
+    at = Patience().ends_at(control, case.paper.purchase.product, showing.state, case.row.state_since)
     looks_until = case.until(at, _("We look until")) if at > case.now else None
     return Told(sentence, action, looks_until, last_finding(control, case.now))
-
-
-def _looks_until(state: State, control: DomainControl, case: Case) -> datetime:
-    if state is State.VERIFIED:
-        return control.proof_ends_at(case.row.state_since, Patience().automatic)
-    return control.ends_at(Patience().for_product(case.paper.purchase.product))
 
 
 def last_finding(control: DomainControl, now: datetime) -> str:

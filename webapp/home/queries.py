@@ -15,7 +15,7 @@ from webapp.access import visible_to
 from webapp.accounts.models import Account
 from webapp.certificates.facts import excepted
 from webapp.certificates.models import Certificate, Purchase
-from webapp.certificates.queries import Listed, rows_where, showing_of
+from webapp.certificates.queries import Listed, rows_where, showings_of
 from webapp.counting import counted
 from webapp.domaincontrol.showing import Showing
 
@@ -103,12 +103,12 @@ def _few(
 
 def _papers(session: Session, keys: Sequence[str]) -> dict[str, Paper]:
     found = session.exec(
-        select(Certificate.id, Certificate.problem, Purchase)
+        select(Certificate.id, Certificate.state, Certificate.problem, Purchase)
         .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
         .where(col(Certificate.id).in_(keys))
     ).all()
-    showing = showing_of(session, keys)
-    return {key: Paper(problem, purchase, showing.get(key)) for key, problem, purchase in found}
+    showing = showings_of(session, {key: State(state) for key, state, _problem, _purchase in found})
+    return {key: Paper(problem, purchase, showing.get(key)) for key, _state, problem, purchase in found}
 
 
 def _in(state: State) -> Callable[[datetime, RefundPolicy], Wanted]:

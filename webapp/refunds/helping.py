@@ -41,7 +41,7 @@ def help_for(session: Session, file: File, now: datetime, caa_identifier: str | 
     """
     certificate = file.certificate
     control = session.get(DomainControl, certificate.submission_id) if certificate.submission_id else None
-    showing = showing_of(session, [certificate.id]).get(certificate.id)
+    showing = showing_of(session, certificate)
     match certificate.state:
         case State.PENDING if now - certificate.created_at >= LONG and control is None:
             return _csr(file)
@@ -101,11 +101,11 @@ def _stuck(file: File, showing: Showing, now: datetime, caa_identifier: str) -> 
         )
     lines = _records(showing)
     if not lines:
-        fix = _("Put the file on your web server. We look again by ourselves, and it is issued without you.")
+        fix = _("Put the file on your web server. We look again by ourselves; after that you need do nothing.")
         return Help(_("It waits for one file"), seen, seen_ago, fix, (), _see(details))
     fix = ngettext(
-        "Set this TXT record. We look again by ourselves, and it is issued without you.",
-        "Set these TXT records. We look again by ourselves, and it is issued without you.",
+        "Set this TXT record. We look again by ourselves; after that you need do nothing.",
+        "Set these TXT records. We look again by ourselves; after that you need do nothing.",
         len(lines),
     )
     title = ngettext("It waits for one record", "It waits for {count} records", len(lines))

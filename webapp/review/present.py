@@ -13,7 +13,7 @@ from webapp.accounts.models import Account
 from webapp.catalogue import product_words
 from webapp.certificates.models import BESIDE, History
 from webapp.certificates.names import display_name
-from webapp.certificates.queries import history_of, showing_of
+from webapp.certificates.queries import history_of, showings_of
 from webapp.domaincontrol.showing import Showing
 from webapp.review import claims
 from webapp.review.due import due_words, pace
@@ -139,7 +139,9 @@ def queue(session: Session, page: QueuePage, viewer: Account, now: datetime) -> 
         (_("Unclaimed"), wanted.only(claim=Claimed.FREE)),
     ]
     keys = [one.waiting.certificate_id for one in page.shown]
-    standing, showing = claims.standing(session, keys, now), showing_of(session, keys)
+    standing = claims.standing(session, keys, now)
+    states = {one.waiting.certificate_id: State(one.file.certificate.state) for one in page.shown}
+    showing = showings_of(session, states)
     return Queue(
         url=wanted.url(number),
         text=wanted.search.text,
