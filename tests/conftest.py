@@ -14,6 +14,11 @@ import sqlalchemy as sa
 helpers = (one.stem for one in Path(__file__).parent.glob("*.py") if not one.stem.startswith(("test_", "conftest")))
 pytest.register_assert_rewrite(*helpers)
 
+from scratch import keep_in_memory
+
+# Before anybody asks where.
+keep_in_memory()
+
 from chromium import INSTALL, path, running
 from furnished import Furnished, furnished
 from playwright.sync_api import Browser as Chromium

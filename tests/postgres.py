@@ -129,6 +129,8 @@ def start_postgres() -> PostgresServer | None:
         "jit": "off",
         "max_connections": "200",
         "shared_buffers": "64MB",
+        # Its files may be kept in memory.
+        "max_wal_size": "128MB",
     }
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     log = (folder / "log").open("wb")
