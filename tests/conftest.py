@@ -39,6 +39,8 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    # Else it would compare what is new with what was frozen, and seldom look at all.
+    gc.collect()
     gc.set_threshold(20_000, 20, 20)
 
 

@@ -22,11 +22,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+T = TypeVar("T")
 FORM = 1
 """The form by which rows are digested now."""
 HISTORY, AUDIT = "history", "audit_event"
@@ -147,27 +148,30 @@ def _seal(session: Session) -> None:
 
 def append(connection: sa.Connection, rows: Sequence[tuple[str, int]]) -> None:
     """Link rows, each named by its source and id, at the end of the chain, inside the caller's transaction."""
-    digested: dict[tuple[str, int], str] = {}
-    for source in dict(rows):
-        ids = [one for name, one in rows if name == source]
-        for some in _portions(ids):
-            digested.update(
-                {(source, one): digest for one, digest in digests_of(connection, source, FORM, some).items()}
-            )
-    if not digested:
+    if not rows:
         return
+    # In portions: whoever takes in a long file has thousands, and they must not fill the memory.
+    digests = [digest for some in _portions(rows) for digest in _digests(connection, some)]
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
     position, before = head(connection)
-    links = []
-    for source, row_id in rows:
-        position += 1
-        digest = digested[source, row_id]
-        before = hash_of(position, source, row_id, digest, before)
-        links.append(
-            {"position": position, "source": source, "row_id": row_id, "form": FORM, "digest": digest, "hash": before}
-        )
-    connection.execute(sa.insert(LINKS), links)
+    for some in _portions(list(zip(rows, digests, strict=True))):
+        links = []
+        for (source, row_id), digest in some:
+            position += 1
+            before = hash_of(position, source, row_id, digest, before)
+            link = {"position": position, "source": source, "row_id": row_id, "form": FORM}
+            links.append(link | {"digest": digest, "hash": before})
+        connection.execute(sa.insert(LINKS), links)
+
+
+def _digests(connection: sa.Connection, rows: Sequence[tuple[str, int]]) -> list[str]:
+    """The digests of rows, in their order."""
+    found: dict[tuple[str, int], str] = {}
+    for source in dict(rows):
+        ids = [one for name, one in rows if name == source]
+        found |= {(source, one): digest for one, digest in digests_of(connection, source, FORM, ids).items()}
+    return [found[one] for one in rows]
 
 
 def head(connection: sa.Connection) -> tuple[int, str]:
@@ -177,5 +181,5 @@ def head(connection: sa.Connection) -> tuple[int, str]:
     return (found[0], found[1]) if found else (0, ORIGIN)
 
 
-def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+def _portions(all_of_them: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (all_of_them[start : start + AT_ONCE] for start in range(0, len(all_of_them), AT_ONCE))
