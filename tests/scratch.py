@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it is made by tempfile, for its owner alone.
-ROOM = 2 * 1024**3
-"""Bytes that have to be free there. A whole run needs a fraction; the rest stays for whoever else uses the memory."""
+ROOM = 4 * 1024**3
+"""Bytes that have to be free there. A whole run needs a tenth; the rest stays for whoever else uses the memory."""
 
 
 def keep_in_memory() -> None:
