@@ -76,14 +76,14 @@ def look(session: Session, owner: Account, now: datetime, policy: RefundPolicy) 
     for row in _few(session, owner, *_excepted(now)):
         kind = EXCEPTED[State(row.state)]
         found[kind] = (row, *(one for one in found[kind] if one.id != row.id))
-    keys = [row.id for rows in found.values() for row in rows]
+    rows = [row for some in found.values() for row in some]
     mine = visible_to(owner)
     state, ends = col(Certificate.state), col(Certificate.not_after)
     numbers = (counted(Certificate, mine, state == one, along=col(Certificate.created_at)) for one in State)
     soonest = sa.select(ends).where(mine, _ISSUED, ends > now).order_by(ends).limit(1)
     return Looked(
         found,
-        _papers(session, keys),
+        _papers(session, rows),
         dict(zip(State, session.execute(sa.select(*numbers)).one(), strict=True)),
         session.execute(soonest).scalar(),
     )
@@ -101,14 +101,15 @@ def _few(
     return rows_where(session, owner, where, MOST + 1, (order, col(Certificate.id).asc()))
 
 
-def _papers(session: Session, keys: Sequence[str]) -> dict[str, Paper]:
+def _papers(session: Session, rows: Sequence[Listed]) -> dict[str, Paper]:
+    states = {row.id: row.state for row in rows}
     found = session.exec(
-        select(Certificate.id, Certificate.state, Certificate.problem, Purchase)
+        select(Certificate.id, Certificate.problem, Purchase)
         .join(Purchase, col(Purchase.id) == Certificate.purchase_id)
-        .where(col(Certificate.id).in_(keys))
+        .where(col(Certificate.id).in_(states))
     ).all()
-    showing = showings_of(session, {key: State(state) for key, state, _problem, _purchase in found})
-    return {key: Paper(problem, purchase, showing.get(key)) for key, _state, problem, purchase in found}
+    showing = showings_of(session, states)
+    return {key: Paper(problem, purchase, showing.get(key)) for key, problem, purchase in found}
 
 
 def _in(state: State) -> Callable[[datetime, RefundPolicy], Wanted]:
