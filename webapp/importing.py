@@ -21,6 +21,7 @@ from webapp.certificates.names import NameRejected, read_domain
 from webapp.columns import new_id
 from webapp.desk import By, Desk, Opening
 from webapp.payments.bank_accounts import AccountRejected, BankAccount, store, store_new
+from webapp.portions import portions
 
 FIELDS = (
     "number",
@@ -108,8 +109,8 @@ def import_orders(desk: Desk, content: bytes) -> Report:
     orders = [read_order(line, row, now) for line, row in Table([content])]
     taken = known = 0
     with desk.database.writing() as session:
-        for start in range(0, len(orders), BATCH):
-            report = take_in(desk, session, orders[start : start + BATCH], By(SYSTEM, Channel.IMPORT))
+        for batch in portions(orders, BATCH):
+            report = take_in(desk, session, batch, By(SYSTEM, Channel.IMPORT))
             taken, known = taken + report.taken, known + report.known
     return Report(taken, known)
 

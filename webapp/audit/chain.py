@@ -20,14 +20,15 @@ holds it, so that nothing that was put there by hand can keep it from being read
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-T = TypeVar("T")
+from webapp.portions import portions
+
 FORM = 1
 """The form by which rows are digested now."""
 HISTORY, AUDIT = "history", "audit_event"
@@ -151,17 +152,17 @@ def append(connection: sa.Connection, rows: Sequence[tuple[str, int]]) -> None:
     if not rows:
         return
     # In portions: whoever takes in a long file has thousands, and they must not fill the memory.
-    digests = [digest for some in _portions(rows) for digest in _digests(connection, some)]
+    digested = [one for some in portions(rows, AT_ONCE) for one in zip(some, _digests(connection, some), strict=True)]
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
     position, before = head(connection)
-    for some in _portions(list(zip(rows, digests, strict=True))):
+    for some in portions(digested, AT_ONCE):
         links = []
         for (source, row_id), digest in some:
             position += 1
             before = hash_of(position, source, row_id, digest, before)
-            link = {"position": position, "source": source, "row_id": row_id, "form": FORM}
-            links.append(link | {"digest": digest, "hash": before})
+            place = {"position": position, "source": source, "row_id": row_id}
+            links.append(place | {"form": FORM, "digest": digest, "hash": before})
         connection.execute(sa.insert(LINKS), links)
 
 
@@ -179,7 +180,3 @@ def head(connection: sa.Connection) -> tuple[int, str]:
     last = sa.select(LINKS.c.position, LINKS.c.hash).order_by(LINKS.c.position.desc()).limit(1)
     found = connection.execute(last).first()
     return (found[0], found[1]) if found else (0, ORIGIN)
-
-
-def _portions(all_of_them: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (all_of_them[start : start + AT_ONCE] for start in range(0, len(all_of_them), AT_ONCE))

@@ -26,6 +26,7 @@ from webapp.audit.models import AuditEvent, AuditKind, ChainLink
 from webapp.audit.record import record
 from webapp.certificates.models import History
 from webapp.desk import By
+from webapp.portions import portions
 
 AT_ONCE = 200
 """How many rows one entry names."""
@@ -62,7 +63,7 @@ def erase(session: Session, account_id: str, email: str, pseudonym: str, by: By,
     )
     session.exec(update(AuditEvent).where(named).values(subject=pseudonym).execution_options(synchronize_session=False))
     for source, ids in wanted:
-        for some in _portions(ids):
+        for some in portions(ids, AT_ONCE):
             rows = [[source, one, digest] for one, digest in sorted(_digests(session, source, some).items())]
             record(session, AuditKind.PERSONAL_DATA_ERASED, by, at, subject=pseudonym, rows=rows)
     return sum(len(ids) for _source, ids in wanted)
@@ -101,7 +102,3 @@ def _digests(session: Session, source: str, ids: Sequence[int]) -> dict[int, str
     for form in {form for _row, form in forms}:
         found |= digests_of(connection, source, form, [row for row, its in forms if its == form])
     return found
-
-
-def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))

@@ -23,6 +23,7 @@ from webapp.mail.transport import Transport, transport_for
 from webapp.organisations.links import OneTimeLinks
 from webapp.organisations.notes import NoteOffice
 from webapp.parts import Parts
+from webapp.portions import portions
 
 log = logging.getLogger("desk.mail")
 
@@ -125,9 +126,9 @@ class PostOffice:
             return 0
         with self._database.reading() as session:
             found = find_reminders(session, now, self._policy, self._looks)
-        for place in range(0, len(found), REMINDERS_AT_ONCE):
+        for some in portions(found, REMINDERS_AT_ONCE):
             with self._database.writing() as session:
-                add_reminders(session, found[place : place + REMINDERS_AT_ONCE], now, self._domain)
+                add_reminders(session, some, now, self._domain)
         self._looked_at = now
         return len(found)
 

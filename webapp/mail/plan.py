@@ -17,6 +17,7 @@ from webapp.certificates.models import GRANT_EXCEPTION, Channel, History, Paymen
 from webapp.columns import new_id
 from webapp.mail.models import Mail, MailCursor, MailKind, MailStatus
 from webapp.payments.destination import label_of
+from webapp.portions import portions
 from webapp.refunds.models import Refund
 
 BATCH = 500
@@ -156,8 +157,8 @@ def add_once(session: Session, mails: Iterable[Mail]) -> int:
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     table: sa.Table = Mail.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
     rows, added = [_columns(mail) for mail in mails], 0
-    for place in range(0, len(rows), BATCH):
-        insert = dialect.insert(table).values(rows[place : place + BATCH])
+    for some in portions(rows, BATCH):
+        insert = dialect.insert(table).values(some)
         added += len(session.execute(insert.on_conflict_do_nothing().returning(table.c.id)).all())
     return added
 

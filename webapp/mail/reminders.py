@@ -24,6 +24,7 @@ from webapp.certificates.facts import excepted, facts_of
 from webapp.certificates.models import Certificate, Purchase
 from webapp.mail.models import Mail, MailKind
 from webapp.mail.plan import add_once, new_mail
+from webapp.portions import portions
 from webapp.refunds.models import Refund
 from webapp.review.queries import verification_due
 
@@ -62,8 +63,7 @@ def find_reminders(
     found = [reminder for look in (LOOKS if looks is None else looks) for reminder in look(session, now, policy)]
     known: set[tuple[str | None, str, str]] = set()
     occasions = sorted({one.occasion for one in found})
-    for place in range(0, len(occasions), CHUNK):
-        some = occasions[place : place + CHUNK]
+    for some in portions(occasions, CHUNK):
         mails = select(Mail.occasion, Mail.kind, Mail.recipient_id).where(col(Mail.occasion).in_(some))
         known.update((occasion, kind, recipient) for occasion, kind, recipient in session.exec(mails))
     return [one for one in found if (one.occasion, one.kind, one.recipient.id) not in known]

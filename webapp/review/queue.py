@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from certlifecycle import RefundPolicy
 from webapp.accounts.models import Account
 from webapp.certificates.search import Search
+from webapp.portions import portions
 from webapp.review import claims
 from webapp.review.queries import PAGE_SIZE, Kind, QueueItem, Waiting, items, waiting
 
@@ -116,5 +117,5 @@ def within_reach(
     place = next((number for number, one in enumerate(free) if one.certificate_id == after), None)
     if place is not None:
         free = free[place + 1 :] + free[:place]
-    for first in range(0, len(free), PAGE_SIZE):
-        yield from items(session, free[first : first + PAGE_SIZE])
+    for some in portions(free, PAGE_SIZE):
+        yield from items(session, some)
