@@ -46,6 +46,7 @@ class Desk(ThreadingHTTPServer):
         self.given: dict[str, str] = {}  # Further fragments, by their path.
         self.replaces: dict[str, str] = {}  # What their answers take the place of instead of what asked, by their path.
         self.poll = 0.5
+        self.puts_off = ""  # How long the list waits before it asks, as htmx writes it: " delay:1s".
         self.hold: dict[str, threading.Event] = {}  # Answers that wait, after they were rendered.
 
     @property
@@ -79,8 +80,8 @@ class Desk(ThreadingHTTPServer):
     def everything(self) -> str:
         count = self.count()[0]
         return (
-            '<p id="list" hx-get="/fragment/list" hx-swap="outerHTML" hx-trigger="sse:change, desk:refresh from:body">'
-            f"{count} in all</p>"
+            '<p id="list" hx-get="/fragment/list" hx-swap="outerHTML"'
+            f' hx-trigger="sse:change{self.puts_off}, desk:refresh from:body">{count} in all</p>'
         )
 
     def page(self) -> str:

@@ -77,6 +77,23 @@ def test_a_change_during_a_refresh_is_not_lost(scene: Scene) -> None:
     assert scene.desk.asked.count("/fragment/c1") == 2
 
 
+def test_what_is_put_off_is_not_lost_to_an_answer_from_before(scene: Scene) -> None:
+    scene.desk.puts_off = " delay:1s"
+    scene.start_hub()
+    page = scene.open_live()
+    held = scene.desk.hold["/fragment/list"] = threading.Event()
+    scene.writer.change("c1")
+    scene.until("/fragment/list", 1)
+    page.evaluate("() => addEventListener('sse:change', () => { document.documentElement.dataset.told = 1; })")
+    scene.writer.change("c1")
+    page.wait_for_function("() => document.documentElement.dataset.told")
+    # What heard it and would ask in a second is replaced before that.
+    del scene.desk.hold["/fragment/list"]
+    held.set()
+    expect(page.locator("#list")).to_have_text("2 in all")
+    assert scene.desk.asked.count("/fragment/list") == 2
+
+
 def test_a_change_during_another_request_is_not_lost_to_what_that_brings(scene: Scene) -> None:
     scene.start_hub()
     page = scene.open_live()
@@ -179,7 +196,8 @@ def test_a_row_is_asked_for_by_what_it_names_and_by_its_end(scene: Scene) -> Non
 
 
 WHOLE = """<section id="whole" hx-get="/fragment/whole" hx-swap="outerHTML" hx-trigger="sse:certificate-c2">
-  {whole} <p id="part" hx-get="/fragment/part" hx-target="this" hx-swap="outerHTML" hx-trigger="desk:pulse">{part}</p>
+  {whole} <p id="part" hx-get="/fragment/part" hx-target="this" hx-swap="outerHTML"
+    hx-trigger="sse:certificate-c1, desk:pulse">{part}</p>
 </section>"""
 """A fragment in a fragment, as the findings about a domain are in the page of its certificate."""
 
@@ -233,6 +251,22 @@ def test_an_older_answer_from_within_does_not_outlive_a_newer_one(scene: Scene) 
     held.set()
     expect(scene.page.locator("#part")).to_have_text("newer")
     assert scene.desk.asked.count("/fragment/whole") == 2
+
+
+def test_an_older_answer_of_the_whole_does_not_outlive_a_newer_one_of_a_part(scene: Scene) -> None:
+    open_whole(scene)
+    scene.desk.replaces["/fragment/part"] = "#part"
+    scene.desk.given["/fragment/whole"] = WHOLE.format(whole="second", part="older")
+    held = scene.desk.hold["/fragment/whole"] = threading.Event()
+    scene.writer.change("c2")
+    scene.until("/fragment/whole", 1)
+    scene.desk.given["/fragment/part"] = WHOLE.format(whole="third", part="newer")
+    scene.writer.change("c1")
+    expect(scene.page.locator("#part")).to_have_text("newer")
+    held.set()
+    expect(scene.page.locator("#whole")).to_contain_text("second")
+    expect(scene.page.locator("#part")).to_have_text("newer")
+    assert scene.desk.asked.count("/fragment/part") == 2
 
 
 def test_what_does_not_live_any_more_is_not_asked_for_again(scene: Scene) -> None:

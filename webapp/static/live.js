@@ -51,10 +51,14 @@
     htmx.ajax("GET", address(source), { source, event: new CustomEvent(type) }).catch(() => {});
   }
 
+  // A place and what is in it, as far as the selector fits.
+  const within = (place, selector) =>
+    [place, ...place.querySelectorAll(selector)].filter((one) => one.matches(selector));
+
   // ---- Rows, of which there are many
 
-  function renewRows(type) {
-    for (const row of document.querySelectorAll(`[data-live-on~="${CSS.escape(type)}"]`)) ask(row, `sse:${type}`);
+  function renewRows(type, place = document.body) {
+    for (const row of within(place, `[data-live-on~="${CSS.escape(type)}"]`)) ask(row, `sse:${type}`);
   }
   document.addEventListener("desk:expired", ({ target: row }) => {
     if (row.dataset.liveGet) ask(row, "desk:expired");
@@ -159,7 +163,7 @@
       this.readyState = EventSource.CONNECTING;
       this.source = null;
       this.last = ""; // The id of the last event that had one.
-      this.arrived = []; // What was told while an answer was on its way from the server.
+      this.arrived = []; // What was told while answers were on their way from the server.
       this.heartbeat = 15;
       this.failures = 0;
       this.renewed = false; // Whether another ticket was asked for since the stream last stood.
@@ -249,11 +253,10 @@
       if (event.type === "heartbeat") {
         this.heartbeat = Number(event.data) || this.heartbeat;
         this.listen();
-        this.tell(event);
+        this.say(event);
       } else if (event.type === "refresh") {
         setTimeout(refresh, Math.random() * 500);
       } else if (event.type === "change") {
-        if (flights.size) this.arrived.push("change", `certificate-${event.data}`);
         this.pending = event;
         if (!this.resting) this.tellChange();
       } else {
@@ -283,14 +286,24 @@
       if (event) this.tell(event);
     }
 
-    tell({ type, data }) {
+    tell(event) {
+      if (flights.size) this.arrived.push(event.type);
+      this.say(event);
+    }
+
+    say({ type, data }) {
       this.dispatchEvent(new MessageEvent(type, { data, lastEventId: this.last }));
       renewRows(type);
     }
 
-    // Fragments that came with an answer did not hear what was told while that answer was on its way.
-    repeat(from) {
-      for (const type of new Set(this.arrived.slice(from))) this.tell({ type });
+    // What an answer brought did not hear what was told while it was on its way, and may be older than that; what did
+    // hear it, and put off asking, may be gone.
+    repeat(from, place) {
+      for (const type of new Set(this.arrived.slice(from))) {
+        const ears = within(place, `[hx-trigger*="sse:${CSS.escape(type)}"]`);
+        for (const one of ears) htmx.trigger(one, `sse:${type}`);
+        renewRows(type, place);
+      }
     }
 
     drop() {
@@ -469,7 +482,9 @@
     const flight = flights.get(xhr);
     flights.delete(xhr);
     if (flight.refresh) polling.answered(xhr.status);
-    else stream?.repeat(flight.heard);
+    // A press may change anything anywhere; a refresh changes what it was asked for.
+    const place = flight.refresh ? present(flight.target) : document.body;
+    if (place?.isConnected) stream?.repeat(flight.heard, place);
     if (!flights.size) stream?.arrived.splice(0);
     if (xhr.status === 401) stream?.end();
     if (flight.shown) restore(flight.shown);
