@@ -149,8 +149,6 @@ def _seal(session: Session) -> None:
 
 def append(connection: sa.Connection, rows: Sequence[tuple[str, int]]) -> None:
     """Link rows, each named by its source and id, at the end of the chain, inside the caller's transaction."""
-    if not rows:
-        return
     # In portions: whoever takes in a long file has thousands, and they must not fill the memory.
     digested = [one for some in portions(rows, AT_ONCE) for one in zip(some, _digests(connection, some), strict=True)]
     if connection.dialect.name == "postgresql":

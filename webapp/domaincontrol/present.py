@@ -53,8 +53,8 @@ class ControlView:
     ``challenge`` is the desk's own; it is missing once control was shown, before there is a value, and while a
     certificate authority asks for ``asked`` instead. ``by_authority`` says that one has the order that wants to see
     control itself, ``is_renewed`` that it asks for other values than at first. ``checked`` tells when the latest look
-    was and by how many resolvers. ``until`` is when looking ends. ``held_by`` and
-    ``held_at`` tell how and when control was shown. ``key`` is another whenever something else has to be published.
+    was and by how many resolvers. ``until`` is when looking ends. ``held_by`` and ``held_at`` tell how and when control
+    was shown. ``asks_customer`` says that something has to be published, ``key`` is another whenever that changes.
     """
 
     certificate_id: str
@@ -73,12 +73,8 @@ class ControlView:
     by_authority: bool
     is_approved: bool
     is_renewed: bool
+    asks_customer: bool
     key: str
-
-    @property
-    def asks_customer(self) -> bool:
-        """Whether something has to be published that the customer is told of here."""
-        return bool(self.asked or self.challenge) or (self.held_at is None and not self.by_authority)
 
 
 def control_view(file: File, showing: Showing | None, now: datetime, patience: Patience) -> ControlView | None:
@@ -92,7 +88,7 @@ def control_view(file: File, showing: Showing | None, now: datetime, patience: P
     product, since = file.purchase.product, certificate.state_since
     by_authority, is_ours = showing.by_authority, showing.is_ours
     is_approved = certificate.state == State.VERIFIED
-    if is_approved and not (proof and proof.challenges):
+    if is_approved and not showing.is_asked:
         return None
     held_at = control.held_at if control else None
     is_due = certificate.due_at is not None
@@ -120,6 +116,7 @@ def control_view(file: File, showing: Showing | None, now: datetime, patience: P
         by_authority=by_authority,
         is_approved=is_approved,
         is_renewed=bool(asked and proof and proof.is_renewed),
+        asks_customer=showing.asks_customer,
         key=_key_of(challenge, asked),
     )
 

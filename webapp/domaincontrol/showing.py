@@ -56,12 +56,21 @@ class Showing:
         return self.state is State.SUBMITTED and self.control is not None and self.control.caa_problem is not None
 
     @property
+    def is_asked(self) -> bool:
+        """Whether a certificate authority asks for something to be published for itself."""
+        return self.proof is not None and bool(self.proof.challenges)
+
+    @property
+    def asks_customer(self) -> bool:
+        """Whether something has to be published, for the desk or for an authority."""
+        return self.is_asked or self.challenge is not None or not (self.is_held or self.by_authority)
+
+    @property
     def mover(self) -> Mover | None:
         """Whose move it is; ``None`` where that is for the certificate's state to say."""
-        asked = self.proof is not None and bool(self.proof.challenges)
-        if self.state is State.VERIFIED and not asked:
+        if self.state is State.VERIFIED and not self.is_asked:
             return None
-        if asked or self.challenge or self.is_forbidden or not (self.is_held or self.by_authority):
+        if self.asks_customer or self.is_forbidden:
             return Mover.CUSTOMER
         # What is left is between the desk and the certificate authority.
         return None if self.is_held else Mover.SYSTEM
