@@ -482,12 +482,12 @@
     const flight = flights.get(xhr);
     flights.delete(xhr);
     if (flight.refresh) polling.answered(xhr.status);
+    if (xhr.status === 401) stream?.end();
+    if (flight.shown) restore(flight.shown);
     // A press may change anything anywhere; a refresh changes what it was asked for.
     const place = flight.refresh ? present(flight.target) : document.body;
     if (place?.isConnected) stream?.repeat(flight.heard, place);
     if (!flights.size) stream?.arrived.splice(0);
-    if (xhr.status === 401) stream?.end();
-    if (flight.shown) restore(flight.shown);
     settleSoon();
   }
 
