@@ -208,6 +208,7 @@ def test_whoever_was_faster_is_named_and_the_others_are_done_all_the_same(any_sh
     shop.fire(theirs, Event.VERIFY)
     done = carry_out(browser, page)
     assert "Not all of them could be done" in done.words
+    assert "1 is done. Those that are not stand first" in done.words
     first, second = panel(done, "One by one")
     # What was not done stands first.
     assert first[0] == "theirs.example.com"

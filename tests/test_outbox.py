@@ -571,7 +571,7 @@ def test_all_that_fail_of_a_kind_are_tried_again_with_a_result_for_each(shop: Sh
     page = browser.get("/outbox?kind=issue")
     assert button(page, "Try all of them again") is not None
     result = browser.post("/outbox/retry-all?standing=failing&kind=issue", {"reason": WHY}, 200)
-    assert "3 of 3 are tried again now." in result.words
+    assert "Tried again now: 3 of 3." in result.words
     assert result.words.count("It is tried again now.") == 3
     for certificate in mine:
         assert f"/certificates/{certificate.id}" in links(result)
@@ -596,7 +596,7 @@ def test_one_that_does_not_let_itself_does_not_stop_the_rest(shop: Shop) -> None
 
     shop.desk.work = Meanwhile()
     result = shop.browser(shop.ada).post("/outbox/retry-all?standing=failing&kind=issue", {"reason": WHY}, 200)
-    assert "1 of 3 are tried again now." in result.words
+    assert "Tried again now: 1 of 3." in result.words
     assert "Nothing is due any more" in result.words
     assert "It has moved on since the page was made" in result.words
 
@@ -606,11 +606,11 @@ def test_very_many_are_taken_in_turns(shop: Shop) -> None:
         given_up(shop)
     browser = shop.browser(shop.ada)
     first = browser.post("/outbox/retry-all?standing=given_up&kind=mail", {"reason": WHY}, 200)
-    assert f"{AT_ONCE} of {AT_ONCE} are tried again now." in first.words
+    assert f"Tried again now: {AT_ONCE} of {AT_ONCE}." in first.words
     (rest,) = [node.get("action") for node in first.tree.iter("form") if "after=" in (node.get("action") or "")]
     assert first.field("reason") == WHY
     second = browser.post(rest, {"reason": WHY}, 200)
-    assert "2 of 2 are tried again now." in second.words
+    assert "Tried again now: 2 of 2." in second.words
     third = browser.post(rest, {"reason": WHY}, 200)
     assert "Nothing was left to try again" in third.words
 

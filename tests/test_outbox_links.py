@@ -195,7 +195,7 @@ def test_all_of_them_at_once(shop: Shop) -> None:
     refused(shop)
     refused(shop)
     result = shop.browser(shop.ada).post("/outbox/retry-all?standing=given_up&kind=mail", {"reason": WHY}, 200)
-    assert "2 of 2 are tried again now." in result.words
+    assert "Tried again now: 2 of 2." in result.words
     assert "Have somebody who registers confirm the address" in result.words
 
 

@@ -44,13 +44,13 @@ def test_reviews_that_are_late_are_named_with_a_link(shop: Shop) -> None:
     refund = shop.certificate_in(State.REFUND_REQUESTED, domain="refund.example.com")
     shop.clock.advance(days=8)
     page = shop.browser(shop.rita).get("/review")
-    assert "1 review is late They stand first in the queue." in told(page)
+    assert "1 review is late It stands first in the queue." in told(page)
     assert "refund.example.com Refund · 17 hours late" in told(page)
     assert leads_to(page) == [url_of(refund)]
     shop.certificate_in(State.SUBMITTED, domain="verify.example.com")
     shop.clock.advance(days=5)
     page = shop.browser(shop.rita).get("/review")
-    assert "2 reviews are late" in told(page)
+    assert "2 reviews are late They stand first in the queue." in told(page)
     assert "verify.example.com Verification · " in told(page)
 
 
@@ -86,7 +86,8 @@ def test_a_verification_near_its_time_out_is_shown(
     shop.clock.now = start + timedelta(hours=hours_near)
     assert near() == [certificate.id]
     page = shop.browser(shop.rita).get("/review")
-    assert "1 verification is about to time out" in told(page)
+    assert "1 verification is about to time out What we look for at the domain is not there yet." in told(page)
+    assert "you can verify it by hand until then" in told(page)
     assert f"www.example.com fails in {11 if product == 'dv' else 23} hours" in told(page)
     assert url_of(certificate) in leads_to(page)
     shop.clock.advance(days=1, hours=1)
@@ -142,6 +143,7 @@ def test_a_revocation_that_is_not_confirmed_after_a_day_is_shown(shop: Shop) -> 
     shop.clock.advance(seconds=1)
     page = browser.get("/review")
     assert "1 revocation is not confirmed after 24 hours" in told(page)
+    assert "The certificate authority has to confirm it. Its page says what holds it up." in told(page)
     assert "slow.example.com asked for 1 day ago" in told(page)
     assert leads_to(page) == [f"/certificates/{certificate.id}"]
     shop.run_due(certificate.id)

@@ -114,7 +114,11 @@ def _reviews(session: Session, late: Sequence[Waiting], now: datetime) -> LateGr
     return LateGroup(
         "bad",
         ngettext("{count} review is late", "{count} reviews are late", count),
-        _("They stand first in the queue. Nobody loses a refund because we are late."),
+        ngettext(
+            "It stands first in the queue. Nobody loses a refund because we are late.",
+            "They stand first in the queue. Nobody loses a refund because we are late.",
+            count,
+        ),
         cases,
         (count - SHOWN, url_for("review.queue")) if count > SHOWN else None,
     )
@@ -137,9 +141,12 @@ def _time_outs(near: Sequence[TimeOut], now: datetime) -> LateGroup | None:
     return LateGroup(
         "warn",
         ngettext("{count} verification is about to time out", "{count} verifications are about to time out", count),
-        _(
-            "The control of the domain has not been seen yet. When the time is up they fail by themselves; "
-            "you can verify them by hand until then."
+        ngettext(
+            "What we look for at the domain is not there yet. When the time is up it fails by itself; "
+            "you can verify it by hand until then.",
+            "What we look for at the domains is not there yet. When the time is up they fail by themselves; "
+            "you can verify them by hand until then.",
+            count,
         ),
         cases,
         (count - SHOWN, url_for("review.queue", kind=Kind.VERIFICATION.value)) if count > SHOWN else None,
@@ -167,7 +174,11 @@ def _revocations(slow: Sequence[Certificate], now: datetime) -> LateGroup | None
             count,
             hours=hours,
         ),
-        _("The certificate authority has to confirm them. The page of each says what holds it up."),
+        ngettext(
+            "The certificate authority has to confirm it. Its page says what holds it up.",
+            "The certificate authority has to confirm them. The page of each says what holds it up.",
+            count,
+        ),
         cases,
         (count - SHOWN, elsewhere) if count > SHOWN else None,
     )
