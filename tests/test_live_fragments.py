@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from live_desk import Scene
@@ -9,6 +11,15 @@ from playwright.sync_api import expect
 
 pytest_plugins = ["live_fixtures"]
 pytestmark = pytest.mark.browser
+
+
+@contextmanager
+def told_of_a_change(scene: Scene) -> Iterator[None]:
+    """At the end of the block, wait until the page has told its fragments of a change in it, even if none asks."""
+    page = scene.page
+    page.evaluate("() => addEventListener('sse:change', () => { document.documentElement.dataset.told = 1; })")
+    yield
+    page.wait_for_function("() => document.documentElement.dataset.told")
 
 
 def test_nothing_is_replaced_under_somebody_who_writes(scene: Scene) -> None:
@@ -51,10 +62,9 @@ def test_a_press_is_not_lost_to_a_refresh(scene: Scene) -> None:
     scene.start_hub()
     page = scene.open_live()
     page.get_by_role("button", name="press c1").hover()
-    page.evaluate("() => addEventListener('sse:change', () => { document.documentElement.dataset.told = 1; })")
-    page.mouse.down()
-    scene.writer.change("c1")
-    page.wait_for_function("() => document.documentElement.dataset.told")
+    with told_of_a_change(scene):
+        page.mouse.down()
+        scene.writer.change("c1")
     assert "/fragment/c1" not in scene.desk.asked
     page.mouse.up()
     scene.counts("c1", 2)
@@ -84,9 +94,8 @@ def test_what_is_put_off_is_not_lost_to_an_answer_from_before(scene: Scene) -> N
     held = scene.desk.hold["/fragment/list"] = threading.Event()
     scene.writer.change("c1")
     scene.until("/fragment/list", 1)
-    page.evaluate("() => addEventListener('sse:change', () => { document.documentElement.dataset.told = 1; })")
-    scene.writer.change("c1")
-    page.wait_for_function("() => document.documentElement.dataset.told")
+    with told_of_a_change(scene):
+        scene.writer.change("c1")
     # What heard it and would ask in a second is replaced before that.
     del scene.desk.hold["/fragment/list"]
     held.set()
@@ -223,6 +232,15 @@ def part_asks(scene: Scene, text: str) -> threading.Event:
     return held
 
 
+def whole_asks(scene: Scene, whole: str, part: str) -> threading.Event:
+    """Have the outer fragment ask; its answer, with these texts, is rendered and waits for the event."""
+    scene.desk.given["/fragment/whole"] = WHOLE.format(whole=whole, part=part)
+    held = scene.desk.hold["/fragment/whole"] = threading.Event()
+    scene.writer.change("c2")
+    scene.until("/fragment/whole", 1)
+    return held
+
+
 def test_what_was_replaced_while_it_asked_is_asked_for_anew(scene: Scene) -> None:
     open_whole(scene)
     held = part_asks(scene, "part's")
@@ -240,10 +258,7 @@ def test_what_was_replaced_while_it_asked_is_asked_for_anew(scene: Scene) -> Non
 
 def test_an_older_answer_from_within_does_not_outlive_a_newer_one(scene: Scene) -> None:
     open_whole(scene)
-    scene.desk.given["/fragment/whole"] = WHOLE.format(whole="newer", part="newer")
-    held = scene.desk.hold["/fragment/whole"] = threading.Event()
-    scene.writer.change("c2")
-    scene.until("/fragment/whole", 1)
+    held = whole_asks(scene, whole="newer", part="newer")
     scene.desk.given["/fragment/part"] = WHOLE.format(whole="older", part="older")
     scene.page.evaluate("htmx.trigger('#part', 'desk:pulse')")
     expect(scene.page.locator("#part")).to_have_text("older")
@@ -256,10 +271,7 @@ def test_an_older_answer_from_within_does_not_outlive_a_newer_one(scene: Scene) 
 def test_an_older_answer_of_the_whole_does_not_outlive_a_newer_one_of_a_part(scene: Scene) -> None:
     open_whole(scene)
     scene.desk.replaces["/fragment/part"] = "#part"
-    scene.desk.given["/fragment/whole"] = WHOLE.format(whole="second", part="older")
-    held = scene.desk.hold["/fragment/whole"] = threading.Event()
-    scene.writer.change("c2")
-    scene.until("/fragment/whole", 1)
+    held = whole_asks(scene, whole="second", part="older")
     scene.desk.given["/fragment/part"] = WHOLE.format(whole="third", part="newer")
     scene.writer.change("c1")
     expect(scene.page.locator("#part")).to_have_text("newer")

@@ -52,13 +52,13 @@
   }
 
   // A place and what is in it, as far as the selector fits.
-  const within = (place, selector) =>
+  const among = (place, selector) =>
     [place, ...place.querySelectorAll(selector)].filter((one) => one.matches(selector));
 
   // ---- Rows, of which there are many
 
   function renewRows(type, place = document.body) {
-    for (const row of within(place, `[data-live-on~="${CSS.escape(type)}"]`)) ask(row, `sse:${type}`);
+    for (const row of among(place, `[data-live-on~="${CSS.escape(type)}"]`)) ask(row, `sse:${type}`);
   }
   document.addEventListener("desk:expired", ({ target: row }) => {
     if (row.dataset.liveGet) ask(row, "desk:expired");
@@ -300,7 +300,7 @@
     // hear it, and put off asking, may be gone.
     repeat(from, place) {
       for (const type of new Set(this.arrived.slice(from))) {
-        const ears = within(place, `[hx-trigger*="sse:${CSS.escape(type)}"]`);
+        const ears = among(place, `[hx-trigger*="sse:${CSS.escape(type)}"]`);
         for (const one of ears) htmx.trigger(one, `sse:${type}`);
         renewRows(type, place);
       }
@@ -449,13 +449,12 @@
   // What the reader has opened and ticked, where they are, and what to compare with in order to light up what is new.
   function remember(target) {
     const active = document.activeElement;
-    const marked = [target, ...target.querySelectorAll("[id]")].filter((one) => one.hasAttribute("data-flash"));
     return {
       within: key(target),
       opened: [...target.querySelectorAll("details[open][id]")].map((one) => one.id),
       ticked: [...target.querySelectorAll("[data-keep]:checked")].map((one) => one.id),
       at: active && target.contains(active) && !active.id ? active : null,
-      before: new Map(marked.map((one) => [one.id, plain(one)])),
+      before: new Map(among(target, "[data-flash]").map((one) => [one.id, plain(one)])),
     };
   }
 
@@ -470,8 +469,7 @@
       const same = [...target.querySelectorAll("a, button, summary, [tabindex]")].find((one) => alike(one, at));
       same?.focus({ preventScroll: true });
     }
-    const marked = target ? [target, ...target.querySelectorAll("[id]")] : [];
-    for (const one of marked.filter((one) => one.hasAttribute("data-flash"))) {
+    for (const one of target ? among(target, "[data-flash]") : []) {
       if (before.get(one.id)?.isEqualNode(plain(one))) continue;
       one.classList.add("is-changed");
       one.addEventListener("animationend", () => one.classList.remove("is-changed"), { once: true });
